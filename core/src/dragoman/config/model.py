@@ -1,0 +1,141 @@
+"""The configuration as objects: what `dragoman.toml` says, validated. Loading is in `load.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from dragoman.config.units import Duration, Size
+from dragoman.message import Channel
+
+
+class Section(BaseModel):
+    """A table of the configuration: immutable, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ClientConfig(BaseModel):
+    """A named connection. The keys besides `adapter`, such as `url`, are the adapter's own; its plugin checks them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    adapter: str | None = Field(
+        None, description="which plugin speaks to the broker; without it the scheme of `url` decides"
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the adapter is given."""
+        return dict(self.model_extra or {})
+
+
+class RetryConfig(Section):
+    """What happens between a failure and the next try."""
+
+    attempts: int = Field(5, ge=1, description="how many tries a message gets, the first one included")
+    backoff: Duration = Field(0.2, description="the wait after the first failure; it doubles with each further one")
+    max_backoff: Duration = Field(30.0, description="the longest wait")
+    jitter: float = Field(0.5, ge=0, le=1, description="the share of each wait that is random")
+
+
+class DeadLetterConfig(Section):
+    """Where a message goes that failed for good."""
+
+    channel: str = Field(description="the channel")
+    client: str | None = Field(None, description="the client; the handler's own without it")
+
+
+class WasiConfig(Section):
+    """What of the system a guest may see. Nothing without it."""
+
+    environment: dict[str, str] = Field({}, description="environment variables")
+    directories: dict[str, Path] = Field({}, description="the guest's paths and the folders that they show, read only")
+    writable: dict[str, Path] = Field({}, description="the same, for folders that the guest may write to")
+    sleep: bool = Field(False, description="whether the guest may wait on clocks; it blocks the host while it does")
+
+
+class LimitsConfig(Section):
+    """What a guest may use up, per instance."""
+
+    memory: Size = Field(256 * 2**20, gt=0, description="linear memory")
+    table_elements: int = Field(100_000, gt=0, description="elements of each table")
+    instances: int = Field(1_000, gt=0, description="core instances inside the component")
+    objects: int = Field(10_000, gt=0, description="messages and clients that it may hold at once")
+    fuel: int | None = Field(
+        None, gt=0, description="instructions per message, roughly; no bound but the deadline without"
+    )
+    output: Size = Field(64 * 2**10, description="of standard output and error each that reach the log, per message")
+
+
+class HandlerConfig(Section):
+    """One handler: what it is, what it hears, and what it may do."""
+
+    component: Path | None = Field(None, description="a WebAssembly component")
+    python: str | None = Field(
+        None, pattern=r"^[\w.]+:[\w.]+$", description="a Python function, as `package.module:name`"
+    )
+    client: str = Field(description="the client that it subscribes with, and sends with by default")
+    subscribe: tuple[str, ...] = Field((), description="channels: `name`, or `topic:name` where every process gets all")
+    group: str | None = Field(None, description="who shares a queue's messages with it; the handler's name without it")
+    publish: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
+        (), description="patterns of the channels that it may send to; or a table of client names, each with patterns"
+    )
+    concurrency: int = Field(16, ge=1, le=10_000, description="how many messages it handles at once")
+    deadline: Duration = Field(30.0, gt=0, description="how long one try may take")
+    retry: RetryConfig = Field(RetryConfig(), description="what happens between a failure and the next try")
+    dead_letter: str | DeadLetterConfig | None = Field(None, description="where a message goes that failed for good")
+    exhausted: Literal["retry", "stop", "drop"] = Field(
+        "retry",
+        description="after the last try without `dead_letter`: go on at the longest backoff, stop the handler, or drop",
+    )
+    instances: Literal["fresh", "reuse"] = Field("fresh", description="a new instance per message, or one kept")
+    wasi: WasiConfig = Field(WasiConfig(), description="what of the system the guest may see")
+    limits: LimitsConfig = Field(LimitsConfig(), description="what the guest may use up")
+
+    @field_validator("subscribe")
+    @classmethod
+    def _channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        for channel in channels:
+            Channel.parse(channel)
+        return channels
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.component is None) == (self.python is None):
+            raise ValueError("a handler is either a `component` or a `python` function: set exactly one of the two")
+        return self
+
+    @property
+    def grants(self) -> dict[str, tuple[str, ...]]:
+        """The patterns of channels that it may publish to, by client; the names are all that it may connect to."""
+        by_client = self.publish if isinstance(self.publish, dict) else {self.client: self.publish}
+        return {self.client: (), **by_client}
+
+    @property
+    def dead_letters(self) -> tuple[str, Channel] | None:
+        """The client and channel of its dead letters."""
+        if self.dead_letter is None:
+            return None
+        if isinstance(self.dead_letter, str):
+            return self.client, Channel.parse(self.dead_letter)
+        return self.dead_letter.client or self.client, Channel.parse(self.dead_letter.channel)
+
+
+class HostConfig(Section):
+    """The host itself."""
+
+    grace: Duration = Field(10.0, description="how long a shutdown waits for what is in hand")
+    cache: Path | None = Field(
+        None, description="where compiled components are kept; the user's cache folder without it"
+    )
+
+
+class Config(Section):
+    """A whole configuration file."""
+
+    clients: dict[str, ClientConfig] = Field({}, description="named connections")
+    handlers: dict[str, HandlerConfig] = Field({}, description="named handlers")
+    host: HostConfig = Field(HostConfig(), description="the host itself")

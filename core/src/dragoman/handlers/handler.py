@@ -1,0 +1,94 @@
+"""What the host calls, and what it hands to the called: the seam between `host/` and each way to write a handler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from dragoman.message import Message
+
+
+class Context(Protocol):
+    """What a handler may do besides reading its message; made anew for each handling.
+
+    Everything goes through the handler's grants, and what it sends is confirmed by the broker before the call returns.
+
+    Attributes:
+        handler: the handler's name in the configuration.
+        client: the name of the client that the message came from, and the default of the calls below.
+        attempt: 1 for the first try of this message.
+        log: a logger that adds the handler's name, the message's id and the attempt to each line.
+    """
+
+    handler: str
+    client: str
+    attempt: int
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """See the class."""
+        ...
+
+    def connect(self, client: str) -> None:
+        """Check that the handler may use that client.
+
+        Raises:
+            NotGranted: it may not; the message names the clients that it may use.
+        """
+        ...
+
+    async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
+        """Send messages to a channel, in order; returns when the broker has them all.
+
+        Raises:
+            NotGranted: the handler has no grant to publish there.
+            BrokerError: as the adapter's `publish`.
+        """
+        ...
+
+    async def request(
+        self,
+        channel: str,
+        message: Message,
+        *,
+        client: str | None = None,
+        timeout: float | None = None,
+        expected: int | None = None,
+    ) -> Sequence[Message]:
+        """Send a request and wait for its replies, as `dragoman.adapter.RequestReply.request` says.
+
+        Raises:
+            NotGranted: the handler has no grant to publish there.
+            TimedOut: no reply came within `timeout` seconds.
+            BrokerError: as the adapter's `request`.
+        """
+        ...
+
+    async def reply(self, to: Message, *replies: Message) -> None:
+        """Answer a request; does nothing where `to` asked for no reply. It needs no grant: the request is one.
+
+        Raises:
+            BrokerError: as the adapter's `reply`.
+        """
+        ...
+
+
+class Handler(Protocol):
+    """One configured handler, ready to be called, many times at once."""
+
+    async def handle(self, message: Message, context: Context) -> None:
+        """Handle one message; returning means that it is done.
+
+        Cancelling it (deadline, shutdown) ends the work; nothing of it goes on.
+
+        Raises:
+            HandlerFailed: the handler said or raised an error.
+            Trapped: the guest trapped.
+            Rejected: the handler wants no further try.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything. Idempotent."""
+        ...

@@ -1,0 +1,1 @@
+"""Runs handlers on subscriptions: lanes, retries, dead letters, grants, drain."""
