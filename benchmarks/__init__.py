@@ -1,0 +1,1 @@
+"""Speed and memory, side by side in one run: `python -m benchmarks.NAME`, or all of them with `make bench`."""
