@@ -237,7 +237,7 @@ class _RawNats:
         self._socket.sendall(b"PUB %b inbox %d\r\n%b\r\n" % (subject.encode(), len(body), body))
         received = b""
         try:
-            while not (found := re.search(rb"MSG inbox 1 (?:\S+ )?(\d+)\r\n", received)) or (
+            while not (found := re.search(rb"MSG inbox 1 +(\d+)\r\n", received)) or (
                 len(received) < found.end() + int(found[1])
             ):
                 received += self._socket.recv(65536)
