@@ -1,0 +1,107 @@
+"""One connection: opening it, noticing that it is gone, and what the server complains about meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dragoman.errors import BrokerError, ConnectionLost
+from dragoman_nats.boundary import boundary, closed, translated
+from dragoman_nats.settings import CoreSettings
+from dragoman_nats.wire import Wire
+
+
+class Connection:
+    """A `Wire` that never reconnects: once the server is gone everybody who waits is told, and the core opens another.
+
+    Attributes:
+        wire: the connection itself.
+        url: the servers, for error messages; without a password.
+    """
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self.wire = Wire()
+        self.url = ", ".join(server.rpartition("@")[2] for server in settings.servers)
+        self._settings = settings
+        self._listeners: set[Callable[[BrokerError], None]] = set()
+        self._closing = False
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            ConnectionLost: no server can be reached within `connect_timeout`.
+            AuthenticationFailed: the server does not accept us.
+        """
+        settings = self._settings
+        password, token = settings.password, settings.token
+        with boundary(self.url):
+            try:
+                async with asyncio.timeout(settings.connect_timeout):
+                    await self.wire.connect(
+                        servers=settings.servers,
+                        name=settings.name,
+                        allow_reconnect=False,
+                        max_reconnect_attempts=0,
+                        connect_timeout=max(1, round(settings.connect_timeout)),
+                        ping_interval=settings.ping_interval,  # type: ignore[arg-type] # slept, not counted
+                        user=settings.user,
+                        password=password.get_secret_value() if password else None,
+                        token=token.get_secret_value() if token else None,
+                        nkeys_seed=str(settings.nkey_seed_file) if settings.nkey_seed_file else None,
+                        user_credentials=str(settings.credentials_file) if settings.credentials_file else None,
+                        tls=settings.tls(),
+                        error_cb=self._complained,
+                        closed_cb=self._ended,
+                    )
+            except TimeoutError as error:
+                raise ConnectionLost(
+                    f"no server answered within {settings.connect_timeout:g} s", where=self.url
+                ) from error
+
+    def check(self) -> None:
+        """See that the connection is of use.
+
+        Raises:
+            Closed: it was closed by us.
+            ConnectionLost: the server is gone.
+        """
+        if self._closing:
+            raise closed(self.url)
+        if not self.wire.is_connected:
+            raise self.lost()
+
+    def lost(self) -> ConnectionLost:
+        """The error for whoever needed the connection."""
+        return ConnectionLost("the connection to the server is gone", where=self.url)
+
+    def listen(self, listener: Callable[[BrokerError], None]) -> Callable[[], None]:
+        """Call `listener` with what happens to the connection; returns what ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def close(self) -> None:
+        """Close. Idempotent; the socket is released also when this is cancelled."""
+        self._closing = True
+        self._tell(closed(self.url))
+        transport = self.wire._transport  # noqa: SLF001 # nats-py has no public way to drop a socket
+        try:
+            if self.wire.is_connected:
+                async with asyncio.timeout(1.0):
+                    await self.wire.written()
+            await self.wire.close()
+        except (TimeoutError, OSError):
+            pass  # what could not be written any more comes again: the server never saw it settled
+        finally:
+            if transport is not None:
+                transport.close()  # type: ignore[no-untyped-call]
+
+    async def _complained(self, error: Exception) -> None:
+        self._tell(translated(error, self.url))
+
+    async def _ended(self) -> None:
+        self._tell(closed(self.url) if self._closing else self.lost())
+
+    def _tell(self, error: BrokerError) -> None:
+        for listener in tuple(self._listeners):
+            listener(error)

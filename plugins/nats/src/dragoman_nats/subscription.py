@@ -1,0 +1,187 @@
+"""Deliveries from a JetStream consumer, pulled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, Self
+
+from dragoman.adapter import Accept, Delivery, Outcome, Release, SubscribeOptions
+from dragoman.errors import BrokerError, ChannelNotFound, ConnectionLost, PermissionDenied
+from dragoman.message import Channel
+from dragoman_nats.boundary import closed
+from dragoman_nats.connection import Connection
+from dragoman_nats.pulls import HEARTBEAT, Pulls
+from dragoman_nats.records import Status, Subjects, count_of, decode, status_of
+from dragoman_nats.topology import Topology
+
+_ACCEPT: Final = b"+ACK"
+_PROGRESS: Final = b"+WPI"
+_REJECT: Final = b"+TERM"
+_RELEASE: Final = b"-NAK"
+#: Statuses after which the consumer gives nothing more; the others only end one request.
+_FATAL: Final = ("consumer deleted", "consumer is push based", "bad request", "stream deleted")
+#: Seconds before asking again after a refusal: the server has too many requests or unsettled deliveries.
+_PAUSE: Final = 0.25
+
+
+class StreamSubscription:
+    """A `dragoman.adapter.Subscription`, and a `Lag`."""
+
+    def __init__(
+        self, connection: Connection, topology: Topology, channel: Channel, options: SubscribeOptions, ack_wait: float
+    ) -> None:
+        self._connection, self._topology = connection, topology
+        self._channel, self._options, self._ack_wait = channel, options, ack_wait
+        self._subjects = Subjects(channel.kind)
+        self._inbox = connection.wire.new_inbox()
+        self._sink = 0
+        self._stream, self._consumer, self._ephemeral = "", "", False
+        self._pulls = Pulls()
+        self._arrived: deque[Delivery] = deque()
+        self._unsettled: set[Delivery] = set()
+        self._wake = asyncio.Event()
+        self._error: BrokerError | None = None
+        self._heard = 0.0
+        self._stop_listening = connection.listen(self._complained)
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._connection.check()
+            self._stream, self._consumer, self._ephemeral = await self._topology.consumer(self._channel, self._options)
+            self._sink = await self._connection.wire.attach(f"{self._inbox}.*", self._came)
+            await self._connection.wire.flush()
+        except BaseException:
+            self._stop_listening()
+            raise
+        self._heard = asyncio.get_running_loop().time()
+        self._keeper = asyncio.create_task(self._keep(), name=f"nats keeps deliveries of {self._channel}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give back what is unsettled and end the consumer, where it was ours alone. Idempotent."""
+        if self._keeper is None:
+            return
+        keeper, self._keeper = self._keeper, None
+        keeper.cancel()
+        self._stop_listening()
+        self._fail(closed(self._channel.name))
+        wire = self._connection.wire
+        wire.detach(self._sink)
+        if not wire.is_connected:
+            return
+        for delivery in self._unsettled:
+            wire.send(delivery.token, "", None, _RELEASE)
+        self._unsettled.clear()
+        with suppress(BrokerError, TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(2.0):
+                await wire.flush()
+                if self._ephemeral:
+                    await self._topology.delete_consumer(self._stream, self._consumer)
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """See `dragoman.adapter.Subscription.receive`."""
+        while not self._arrived:
+            if self._error is not None:
+                raise self._error
+            self._ask(at_least=1)
+            self._wake.clear()
+            await self._wake.wait()
+        batch = [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+        self._ask(at_least=max(1, self._options.prefetch // 4))
+        return batch
+
+    def _ask(self, at_least: int) -> None:
+        room = self._options.prefetch - len(self._unsettled) - self._pulls.asked
+        if room >= at_least and self._error is None and self._connection.wire.is_connected:
+            number, body = self._pulls.request(room)
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
+            self._connection.wire.send(subject, f"{self._inbox}.{number}", None, body)
+
+    async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """See `dragoman.adapter.Subscription.settle`.
+
+        Returns when they are sent: JetStream confirms none, and one that is lost only brings the message again.
+        """
+        if self._keeper is None:
+            raise closed(self._channel.name)
+        self._connection.check()
+        wire, unsettled = self._connection.wire, self._unsettled
+        for delivery, outcome in outcomes:
+            if delivery in unsettled:
+                unsettled.discard(delivery)
+                wire.send(delivery.token, "", None, _verb(outcome))
+        if not self._arrived:
+            self._ask(at_least=max(1, self._options.prefetch // 4))
+        await wire.written()
+
+    async def lag(self) -> int:
+        """See `dragoman.adapter.Lag.lag`; asks the server."""
+        self._connection.check()
+        return await self._topology.waiting(self._stream, self._consumer)
+
+    def _came(self, subject: bytes, reply: bytes, headers: bytes | None, data: bytes) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        status = status_of(headers) if not data else None
+        if status is not None:
+            self._told(subject, status)
+            return
+        self._pulls.arrived()
+        message = decode(data, headers, self._subjects.channel(subject))
+        delivery = Delivery(message, message.key, count_of(reply), reply.decode())
+        self._unsettled.add(delivery)
+        self._arrived.append(delivery)
+        self._wake.set()
+
+    def _told(self, subject: bytes, status: Status) -> None:
+        if status.code == 100:
+            return  # a sign of life
+        self._pulls.ended(int(subject.rpartition(b".")[2]))
+        if status.code == 503:
+            self._fail(ConnectionLost("JetStream does not answer", where=self._channel.name))
+        elif status.text.lower() in _FATAL:
+            what = f"the consumer {self._consumer} is gone: {status.text}"
+            self._fail(ChannelNotFound(what, where=self._channel.name))
+        elif status.code == 408:
+            self._wake.set()  # the request ran out, as it was meant to: whoever waits asks again
+        else:
+            asyncio.get_running_loop().call_later(_PAUSE, self._wake.set)
+
+    def _complained(self, error: BrokerError) -> None:
+        denied = isinstance(error, PermissionDenied)
+        if self._consumer.lower() in str(error).lower() if denied else not self._connection.wire.is_connected:
+            self._fail(error)
+
+    def _fail(self, error: BrokerError) -> None:
+        self._error = self._error or error
+        self._arrived.clear()
+        self._wake.set()
+
+    async def _keep(self) -> None:
+        """Tell the server that work goes on, so that it gives nothing of ours away, and notice when it falls silent."""
+        interval = min(self._ack_wait / 3, HEARTBEAT)
+        while True:
+            await asyncio.sleep(interval)
+            wire = self._connection.wire
+            for delivery in self._unsettled:
+                wire.send(delivery.token, "", None, _PROGRESS)
+            silent = asyncio.get_running_loop().time() - self._heard
+            if self._pulls.asked and silent > 3 * HEARTBEAT:
+                self._fail(ConnectionLost(f"the server was silent for {silent:.0f} s", where=self._channel.name))
+
+
+def _verb(outcome: Outcome) -> bytes:
+    if isinstance(outcome, Accept):
+        return _ACCEPT
+    if isinstance(outcome, Release):
+        if outcome.delay > 0:
+            return _RELEASE + b" " + json.dumps({"delay": int(outcome.delay * 1e9)}).encode()
+        return _RELEASE
+    return _REJECT
