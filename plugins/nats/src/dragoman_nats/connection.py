@@ -33,31 +33,36 @@ class Connection:
             ConnectionLost: no server can be reached within `connect_timeout`.
             AuthenticationFailed: the server does not accept us.
         """
-        settings = self._settings
-        password, token = settings.password, settings.token
         with boundary(self.url):
             try:
-                async with asyncio.timeout(settings.connect_timeout):
-                    await self.wire.connect(
-                        servers=settings.servers,
-                        name=settings.name,
-                        allow_reconnect=False,
-                        max_reconnect_attempts=0,
-                        connect_timeout=max(1, round(settings.connect_timeout)),
-                        ping_interval=settings.ping_interval,  # type: ignore[arg-type] # slept, not counted
-                        user=settings.user,
-                        password=password.get_secret_value() if password else None,
-                        token=token.get_secret_value() if token else None,
-                        nkeys_seed=str(settings.nkey_seed_file) if settings.nkey_seed_file else None,
-                        user_credentials=str(settings.credentials_file) if settings.credentials_file else None,
-                        tls=settings.tls(),
-                        error_cb=self._complained,
-                        closed_cb=self._ended,
-                    )
-            except TimeoutError as error:
-                raise ConnectionLost(
-                    f"no server answered within {settings.connect_timeout:g} s", where=self.url
-                ) from error
+                await self._connect()
+            except BaseException as error:
+                await self.close()  # a failed handshake leaves nats-py with a socket that it forgets
+                if isinstance(error, TimeoutError):
+                    what = f"no server answered within {self._settings.connect_timeout:g} s"
+                    raise ConnectionLost(what, where=self.url) from error
+                raise
+
+    async def _connect(self) -> None:
+        settings = self._settings
+        password, token = settings.password, settings.token
+        async with asyncio.timeout(settings.connect_timeout):
+            await self.wire.connect(
+                servers=settings.servers,
+                name=settings.name,
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+                connect_timeout=max(1, round(settings.connect_timeout)),
+                ping_interval=settings.ping_interval,  # type: ignore[arg-type] # slept, not counted
+                user=settings.user,
+                password=password.get_secret_value() if password else None,
+                token=token.get_secret_value() if token else None,
+                nkeys_seed=str(settings.nkey_seed_file) if settings.nkey_seed_file else None,
+                user_credentials=str(settings.credentials_file) if settings.credentials_file else None,
+                tls=settings.tls(),
+                error_cb=self._complained,
+                closed_cb=self._ended,
+            )
 
     def check(self) -> None:
         """See that the connection is of use.
@@ -86,10 +91,8 @@ class Connection:
         self._tell(closed(self.url))
         transport = self.wire._transport  # noqa: SLF001 # nats-py has no public way to drop a socket
         try:
-            if self.wire.is_connected:
-                async with asyncio.timeout(1.0):
-                    await self.wire.written()
-            await self.wire.close()
+            async with asyncio.timeout(1.0):
+                await self.wire.close()  # it writes what is pending first
         except (TimeoutError, OSError):
             pass  # what could not be written any more comes again: the server never saw it settled
         finally:

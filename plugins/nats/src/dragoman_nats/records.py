@@ -2,8 +2,8 @@
 
 Metadata are headers, in their order, repeated ones too. `content_type` is the header `Content-Type`. What a NATS header
 can't say (a name with blanks, a value with line ends or blanks at its ends, a name that the server would act on)
-travels percent-encoded in a header `Dragoman-Pair: name=value` at its place; a format other than `raw` in `Dragoman-Format`.
-`nats.msg-id` is the server's own `Nats-Msg-Id`, by which it drops what was published twice.
+travels percent-encoded in a header `Dragoman-Pair: name=value` at its place; a format other than `raw` in
+`Dragoman-Format`. `nats.msg-id` is the server's own `Nats-Msg-Id`, by which it drops what was published twice.
 
 Source: NATS ADR-4 (message headers), ADR-8 and the JetStream acknowledgement subjects.
 """
