@@ -1,4 +1,4 @@
-"""NATS JetStream: ours beside nats-py as its documentation shows it and FastStream at its fastest at-least-once settings.
+"""NATS JetStream: ours beside nats-py as documented and FastStream at its fastest at-least-once settings.
 
 `python -m benchmarks.nats`
 """
@@ -114,7 +114,7 @@ def consumers(url: str) -> dict[str, Run]:
         broker = NatsBroker(url, logger=None, apply_types=False)
         done, seen = asyncio.Event(), 0
 
-        async def handle(body: bytes) -> None:
+        async def handle(_: bytes) -> None:
             nonlocal seen
             seen += 1
             if seen == COUNT:
