@@ -117,7 +117,10 @@ BROKEN = {
         "@hookimpl\ndef dragoman_adapters():\n    return [adapter(connect=None)]\n",
         "its adapter 'broken' has a connect that can't be called",
     ),
-    "no name": ("@hookimpl\ndef dragoman_adapters():\n    return [adapter('')]\n", "its adapter '' has no name"),
+    "no name": (
+        "@hookimpl\ndef dragoman_adapters():\n    return [adapter('')]\n",
+        "its adapter '' has a name that is not made of",
+    ),
 }
 
 

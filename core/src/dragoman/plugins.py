@@ -23,7 +23,7 @@ from dragoman.message import FormatSpec
 from dragoman.version import __version__
 
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
-_PACKAGE: Final = re.compile(r"[a-z][a-z0-9-]*")
+_ADAPTER: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Plugins:
         raise ConfigError([problem])
 
     def _none(self, what: str, name: str, known: Mapping[str, AdapterType]) -> PluginError:
-        package = name if _PACKAGE.fullmatch(name) else "NAME"
+        package = name if _ADAPTER.fullmatch(name) else "NAME"
         return PluginError(
             f"there is no {what} {name!r}",
             expected=f"{one_of(known)}, which are installed" if known else None,
@@ -278,8 +278,8 @@ def _flaw(kind: Any) -> str | None:
 def _flaws_of_fields(kind: AdapterType) -> Iterator[str]:
     # The types say so; a plugin that was not checked with mypy may differ.
     values: dict[str, Any] = {name: getattr(kind, name) for name in AdapterType.__slots__}
-    if not isinstance(values["name"], str) or not values["name"]:
-        yield "has no name"
+    if not (isinstance(values["name"], str) and _ADAPTER.fullmatch(values["name"])):
+        yield "has a name that is not made of small letters, digits and hyphens"
     if not isinstance(values["format"], FormatSpec):
         yield f"has a format {values['format']!r}, which is no FormatSpec"
     if not (isinstance(values["config"], type) and issubclass(values["config"], BaseModel)):
