@@ -95,6 +95,8 @@ class Problem:
         what: what is wrong.
         expected: what would have been right.
         nearest: the valid name that was probably meant.
+        hint: what to do about it.
+        line: where the key is in the file, the first line being 1; None where that can't be told.
     """
 
     file: str
@@ -102,11 +104,14 @@ class Problem:
     what: str
     expected: str | None = None
     nearest: str | None = None
+    hint: str | None = None
+    line: int | None = None
 
     def __str__(self) -> str:
         """One line, for a user."""
-        where = ": ".join(part for part in (self.file, self.key) if part)
-        return str(DragomanError(self.what, where=where, expected=self.expected, nearest=self.nearest))
+        file = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        where = ": ".join(part for part in (file, self.key) if part)
+        return str(DragomanError(self.what, where=where, expected=self.expected, nearest=self.nearest, hint=self.hint))
 
 
 class ConfigError(DragomanError):
@@ -122,7 +127,24 @@ class ConfigError(DragomanError):
 
 
 class PluginError(DragomanError):
-    """A plugin that can't be used; the message names its distribution."""
+    """A plugin that can't be used; the message names its distribution.
+
+    Attributes:
+        adapters: the names, of adapters or of the entry point, that can't be used because of it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        nearest: str | None = None,
+        hint: str | None = None,
+        adapters: Iterable[str] = (),
+    ) -> None:
+        super().__init__(what, where=where, expected=expected, nearest=nearest, hint=hint)
+        self.adapters = frozenset(adapters)
 
 
 class ComponentError(DragomanError):

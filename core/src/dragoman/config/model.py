@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from dragoman.config.units import Duration, Size
 from dragoman.message import Channel
+
+#: Names go into logs, metrics and the names of groups.
+Name = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+
+
+class _Hidden:
+    def __repr__(self) -> str:
+        return "…"
+
+
+_HIDDEN: Final = _Hidden()
 
 
 class Section(BaseModel):
     """A table of the configuration: immutable, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Any value may be a secret: what is printed are the keys that were set, and the tables inside.
+        return _shown(self)
 
 
 class ClientConfig(BaseModel):
@@ -26,10 +42,42 @@ class ClientConfig(BaseModel):
         None, description="which plugin speaks to the broker; without it the scheme of `url` decides"
     )
 
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return _shown(self)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the settings begin: the folder of the file that they are from."""
+        return self._folder
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What must not be printed of the file that it is from, and what is shown instead."""
+        return self._secrets
+
+    def from_file(self, folder: Path, secrets: Mapping[str, str]) -> Self:
+        """A copy that knows the folder where its relative paths begin, and what must not be printed."""
+        copy = self.model_copy()
+        copy._folder, copy._secrets = folder, dict(secrets)  # noqa: SLF001 - its own class
+        return copy
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the adapter is given."""
         return dict(self.model_extra or {})
+
+
+def _shown(model: BaseModel) -> Iterable[tuple[str | None, Any]]:
+    for key in sorted(model.model_fields_set):
+        value = getattr(model, key)
+        yield key, value if _is_table(value) else _HIDDEN
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, BaseModel) or (isinstance(value, dict) and all(map(_is_table, value.values())))
 
 
 class RetryConfig(Section):
@@ -39,6 +87,14 @@ class RetryConfig(Section):
     backoff: Duration = Field(0.2, description="the wait after the first failure; it doubles with each further one")
     max_backoff: Duration = Field(30.0, description="the longest wait")
     jitter: float = Field(0.5, ge=0, le=1, description="the share of each wait that is random")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.backoff > self.max_backoff:
+            raise ValueError(
+                "`backoff` is longer than `max_backoff`; expected the first wait to be at most the longest"
+            )
+        return self
 
 
 class DeadLetterConfig(Section):
@@ -136,6 +192,6 @@ class HostConfig(Section):
 class Config(Section):
     """A whole configuration file."""
 
-    clients: dict[str, ClientConfig] = Field({}, description="named connections")
-    handlers: dict[str, HandlerConfig] = Field({}, description="named handlers")
+    clients: dict[Name, ClientConfig] = Field({}, description="named connections")
+    handlers: dict[Name, HandlerConfig] = Field({}, description="named handlers")
     host: HostConfig = Field(HostConfig(), description="the host itself")

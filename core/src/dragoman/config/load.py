@@ -1,0 +1,159 @@
+"""Reads a configuration file, and finds all of its mistakes at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from dragoman.config.checks import check
+from dragoman.config.environment import Environment
+from dragoman.config.keys import line_of, lines
+from dragoman.config.model import Config
+from dragoman.config.paths import beside
+from dragoman.config.problems import problems_of
+from dragoman.config.secrets import mask, passwords
+from dragoman.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from dragoman.plugins import Plugins
+
+_AT_LINE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Source:
+    """A file that was read, before anything in it was checked.
+
+    Attributes:
+        path: as the user wrote it.
+        text: the file.
+        raw: what it says, the variables by name.
+        table: the same, with their values.
+        secrets: every value that must not be printed, and what is shown instead.
+        problems: what is wrong with the variables.
+    """
+
+    path: Path
+    text: str
+    raw: dict[str, Any]
+    table: dict[str, Any]
+    secrets: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """The problems with file and line and without secrets, in the order of the file."""
+        known = lines(self.text)
+        placed = [
+            replace(
+                problem,
+                file=str(self.path),
+                line=line_of(problem.key, known),
+                what=mask(problem.what, self.secrets),
+                expected=problem.expected and mask(problem.expected, self.secrets),
+            )
+            for problem in problems
+        ]
+        return sorted(placed, key=lambda problem: problem.line or 0)
+
+
+def load(path: Path, plugins: Plugins) -> Config:
+    """The configuration in a file. Blocks while it reads it; connects to nothing.
+
+    Relative paths are made absolute against the file's folder, and `${NAME}` is replaced by the environment's value.
+
+    Raises:
+        ConfigError: with every mistake that was found.
+    """
+    return validate(read(path), plugins)
+
+
+def read(path: Path, variables: Mapping[str, str] = os.environ) -> Source:
+    """The file, with its variables replaced; nothing else in it is checked.
+
+    Raises:
+        ConfigError: it can't be read, or is no TOML.
+    """
+    text = _text(path)
+    raw = _table(path, text)
+    environment = Environment(variables)
+    table = environment.expand(raw)
+    return Source(path, text, raw, table, passwords(table) | environment.used, tuple(environment.problems))
+
+
+def validate(source: Source, plugins: Plugins) -> Config:
+    """The configuration that was read.
+
+    Raises:
+        ConfigError: with every mistake that was found.
+    """
+    problems = list(source.problems)
+    try:
+        config = Config.model_validate(source.table)
+    except ValidationError as error:
+        problems += problems_of(error, Config, source.table)
+        config = Config.model_validate(_without(source.table, error))
+    config = _from_file(config, source)
+    problems += check(config, plugins, source.table)
+    if problems:
+        raise ConfigError(source.located(_first_for_each_key(problems)))
+    return config
+
+
+def _from_file(config: Config, source: Source) -> Config:
+    folder = source.path.absolute().parent
+    clients = {name: client.from_file(folder, source.secrets) for name, client in config.clients.items()}
+    return beside(config.model_copy(update={"clients": clients}), folder)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        hint = "write one, or name another file with -c FILE"
+        raise ConfigError([Problem(str(path), "", "there is no such file", hint=hint)]) from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(str(path), "", "is not UTF-8", expected="TOML in UTF-8", line=line)]) from None
+    except (OSError, ValueError) as error:
+        what = f"can't be read: {getattr(error, 'strerror', None) or error}"
+        raise ConfigError([Problem(str(path), "", what)]) from None
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError([Problem(str(path), "", "is nested too deeply")]) from None
+    except ValueError as error:
+        match = _AT_LINE.search(str(error))
+        what = _AT_LINE.sub("", str(error))
+        line = int(match["line"]) if match and match["line"] else text.count("\n") + 1
+        raise ConfigError([Problem(str(path), "", f"is no TOML: {what}", line=line)]) from None
+
+
+def _without(table: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+    # What is right is checked further in the same run, so that nobody has to mend a file in several rounds.
+    good = {key: dict(value) if isinstance(value, dict) else value for key, value in table.items()}
+    for details in error.errors(include_url=False, include_input=False, include_context=False):
+        top, *inner = details["loc"]
+        section = good.get(str(top))
+        if top in ("clients", "handlers") and inner and isinstance(section, dict):
+            section.pop(inner[0], None)
+        else:
+            good.pop(str(top), None)
+    return good
+
+
+def _first_for_each_key(problems: Iterable[Problem]) -> list[Problem]:
+    # What follows from a mistake (a variable that is not set gives an empty text) is no second mistake.
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        first.setdefault(problem.key, problem)
+    return list(first.values())
