@@ -40,7 +40,10 @@ class Capability(StrEnum):
     TOPIC = "topic"
     """Channels of kind `topic`: every subscription gets every message."""
     DURABLE = "durable"
-    """What was confirmed survives a crash of the broker; a queue keeps what comes while nobody subscribes."""
+    """What was confirmed survives a crash of the broker; a queue keeps for each group what comes while none of its
+    members is there."""
+    BACKLOG = "backlog"
+    """A queue keeps what comes before anybody ever subscribed, and gives it to the first group."""
     ORDER = "order"
     """Deliveries have lanes, and a lane's messages come in the order in which they were published."""
     REDELIVERY = "redelivery"
