@@ -1,0 +1,159 @@
+"""One subscription: a member of a group, and the deliveries in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+
+from dragoman.adapter import Delivery, Outcome, Release
+from dragoman.embedded import groups
+from dragoman.embedded.groups import Batch, Membership, Row
+from dragoman.embedded.records import decode, unpack
+from dragoman.embedded.schema import clock
+from dragoman.embedded.store import Store
+from dragoman.errors import BrokerError, Closed, ConnectionLost
+from dragoman.message import Channel
+
+
+class EmbeddedSubscription:
+    """A `Subscription` that is also a `Lag`. A delivery's `token` is its message's offset in the channel."""
+
+    def __init__(self, store: Store, channel: Channel, membership: Membership, prefetch: int) -> None:
+        self._store = store
+        self._channel = channel
+        self._me = membership
+        self._prefetch = prefetch
+        self._ready: deque[Delivery] = deque()
+        self._held: dict[int, Delivery] = {}
+        self._due: float | None = None
+        self._lost = False
+        self._closed = False
+        self._event = asyncio.Event()
+        store.waiters.add(membership.channel, self._event.set)
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """See `Subscription.receive`. Besides, a batch ends when its data has 16 MiB."""
+        while not self._ready:
+            self._check_open()
+            self._event.clear()
+            room = min(limit, self._prefetch - len(self._held))
+            if room > 0:
+                await self._take(room)
+            if not self._ready:
+                await self._wait()
+        self._check_open()
+        return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+
+    async def _take(self, limit: int) -> None:
+        await self._store.run(lambda db: self._take_now(db, limit), durable=False, then=self._took)
+
+    def _take_now(self, db: sqlite3.Connection, limit: int) -> tuple[Membership | None, Batch]:
+        me: Membership | None = self._me
+        batch = groups.take(db, self._me, limit)
+        if batch is None:
+            # Taken for dead, while the process was stopped or its loop stood still: come back as somebody new.
+            me = groups.rejoin(db, self._me, self._store.name)
+            batch = (me and groups.take(db, me, limit)) or Batch(())
+        return me, batch
+
+    def _took(self, taken: tuple[Membership | None, Batch]) -> None:
+        me, batch = taken
+        if me is not self._me:
+            self._held.clear()
+            self._ready.clear()
+        if me is None:
+            self._lost = True
+            self._event.set()
+            return
+        self._me = me
+        self._due = batch.due
+        for row in batch.rows:
+            delivery = self._held[row[0]] = self._delivery(row)
+            self._ready.append(delivery)
+
+    def _delivery(self, row: Row) -> Delivery:
+        offset, count, key, *columns = row
+        message = unpack(*columns, self._channel)
+        return Delivery(message, None if key is None else decode(key), count, offset)
+
+    async def _wait(self) -> None:
+        """Until there may be work: a wake-up, or the time of the next delayed message."""
+        timer = None
+        if self._due is not None:
+            timer = asyncio.get_running_loop().call_later(max(self._due - clock(), 0), self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            if timer:
+                timer.cancel()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("the subscription was closed", where=str(self._channel))
+        if self._lost:
+            raise ConnectionLost(
+                "the subscription's group is gone: it was forgotten while this process stood still",
+                where=str(self._channel),
+                hint="subscribe again",
+            )
+
+    async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """See `Subscription.settle`. A rejected message is forgotten: there is no place for dead letters here."""
+        self._check_open()
+        ours = [(delivery, outcome) for delivery, outcome in outcomes if self._held.get(delivery.token) is delivery]
+        done = [delivery.token for delivery, outcome in ours if not isinstance(outcome, Release)]
+        released = [(delivery.token, outcome.delay) for delivery, outcome in ours if isinstance(outcome, Release)]
+        if ours:
+            me = self._me
+            await self._store.run(
+                lambda db: self._settle_now(db, me, done, released),
+                durable=True,
+                then=lambda _: self._settled([delivery for delivery, _ in ours]),
+            )
+
+    def _settle_now(
+        self, db: sqlite3.Connection, me: Membership, done: Sequence[int], released: Sequence[tuple[int, float]]
+    ) -> None:
+        if groups.settle(db, me, done, released):
+            self._store.changed(me.channel)
+
+    def _settled(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if self._held.get(delivery.token) is delivery:
+                del self._held[delivery.token]
+        self._event.set()
+
+    async def lag(self) -> int:
+        """See `Lag.lag`."""
+        self._check_open()
+        return await self._store.run(lambda db: groups.lag(db, self._me), durable=False)
+
+    def _leave_now(self, db: sqlite3.Connection) -> None:
+        self._store.changed(groups.leave(db, self._me.member))
+
+    def close(self) -> asyncio.Future[None] | None:
+        """Leave the group; what is unsettled goes back. Idempotent; returns what to wait for.
+
+        It happens also if nobody waits for it.
+        """
+        if self._closed:
+            return None
+        self._closed = True
+        self._event.set()
+        self._store.waiters.remove(self._me.channel, self._event.set)
+        with suppress(Closed):
+            return self._store.run(self._leave_now, durable=False)
+        return None
+
+
+async def left(leaving: asyncio.Future[None] | None) -> None:
+    """Wait until a subscription has left its group.
+
+    If that can't be written down now, it is enough that the connection ends: others see that its members are gone.
+    """
+    if leaving is not None:
+        with suppress(BrokerError):
+            await asyncio.shield(leaving)
