@@ -177,7 +177,7 @@ class Subscription(Protocol):
         Raises:
             Closed: the subscription was closed.
             ConnectionLost: not known to have arrived: the deliveries may come again.
-            Unsupported: a delay, without `Capability.DELAY`.
+            Unsupported: a delay, without `Capability.DELAY`; none was settled.
         """
         ...
 
@@ -197,6 +197,7 @@ class Adapter(Protocol):
             ChannelNotFound, PermissionDenied: as the broker says.
             PublishFailed: the broker refused, or `outcome_unknown`.
             ConnectionLost: the broker is gone and none was sent.
+            Unsupported: a kind of channel that is not declared.
             Closed: the adapter was closed.
         """
         ...
