@@ -31,7 +31,7 @@ def _run(step: str, folder: Path, environment: dict[str, str]) -> str:
 
 @pytest.mark.timeout(400)
 def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
-    """A wheel of the core in a fresh environment, a new adapter outside this repository, installed, found, conforming."""
+    """A fresh environment, an adapter outside this repository: it installs, registers and conforms."""
     venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "VIRTUAL"))}
     environment = {
