@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -378,6 +380,18 @@ async def test_a_case_that_passes_leaves_no_connection_open() -> None:
     await run(_case("groups.members_on_connections_of_their_own_share"), Watched())
     assert len(opened_) == 2
     assert all(one._closed for one in opened_)
+
+
+def test_the_kit_works_where_there_is_no_pytest() -> None:
+    """Only its pytest plugin needs it; `dragoman conform` does not."""
+    script = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from dragoman.cli.conform import command\n"
+        "sys.exit(command.main(['dragoman_template.harness:Local', '--only', 'declaration.*'], standalone_mode=False))"
+    )
+    folder = Path(adapter.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _conform(*arguments: str) -> int:
