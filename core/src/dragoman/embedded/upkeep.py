@@ -111,5 +111,4 @@ class Upkeep:
     async def close(self) -> None:
         """Stop. Idempotent."""
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)
