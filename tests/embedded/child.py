@@ -49,13 +49,13 @@ async def hold(adapter: EmbeddedAdapter, group: str, count: str) -> None:
 
 
 async def consume(adapter: EmbeddedAdapter, group: str) -> None:
-    """Say and accept whatever comes."""
+    """Say what comes, with its key and the time; then accept it."""
     async with adapter.subscribe(QUEUE, SubscribeOptions(group=group)) as subscription:
         say("ready")
         while True:
             batch = await subscription.receive(7)
             for delivery in batch:
-                say(delivery.message.data.decode(), delivery.message.key)
+                say(delivery.message.data.decode(), delivery.message.key, time.monotonic_ns())
             await subscription.settle([(delivery, ACCEPT) for delivery in batch])
 
 

@@ -231,7 +231,7 @@ async def test_closing_ends_a_waiting_receive_and_every_later_call(open_: Open) 
             pass
 
 
-@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("turns", range(1, 7))
 async def test_a_cancelled_close_closes_all_the_same(open_: Open, path: Path, turns: int) -> None:
     """Whenever the cancellation comes; what was in hand goes back."""
     adapter = await open_()

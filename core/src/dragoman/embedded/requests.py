@@ -13,7 +13,7 @@ from dragoman.embedded import groups, log
 from dragoman.embedded.groups import Membership
 from dragoman.embedded.records import unpack
 from dragoman.embedded.store import Store
-from dragoman.errors import TimedOut
+from dragoman.errors import Closed, TimedOut
 from dragoman.message import Channel, Message
 
 #: What the names of reply channels begin with.
@@ -104,15 +104,17 @@ class Replies:
                 request.add(reply)
 
     def _looked(self, drained: asyncio.Future[_Drained]) -> None:
-        failure = drained.exception()
-        if failure is None:
-            return
+        if (failure := drained.exception()) is not None:
+            self._fail(failure)
+
+    def _fail(self, failure: BaseException) -> None:
         for requests in self._requests.values():
             for request in requests:
                 request.fail(failure)
 
     def close(self) -> None:
-        """Remove the channel, and whatever came too late."""
+        """Remove the channel, and whatever came too late; requests that still wait end with `Closed`."""
+        self._fail(Closed("the connection was closed", where=self.channel.name))
         if (me := self._me) is not None:
             self._me = None
             self._store.waiters.remove(me.channel, self._look)
