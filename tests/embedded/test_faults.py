@@ -65,7 +65,9 @@ async def test_a_limited_file_fails_the_one_who_is_to_blame(open_: Open) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     try:
         results = await asyncio.gather(
-            adapter.publish(QUEUE, [Message(bytes(2**21))]), adapter.publish(QUEUE, numbered([2])), return_exceptions=True
+            adapter.publish(QUEUE, [Message(bytes(2**21))]),
+            adapter.publish(QUEUE, numbered([2])),
+            return_exceptions=True,
         )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -52,9 +52,7 @@ async def test_a_topic_that_nobody_reads_is_deleted_by_age_and_size(open_: Open,
         assert (await subscription.receive(1))[0].token == 15
 
 
-async def test_age_counts_from_when_it_was_published(
-    open_: Open, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_age_counts_from_when_it_was_published(open_: Open, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = await open_(keep="1h")
     for moment in (1000.0, 2000.0, 500.0, 3000.0):  # the third as if the clock had been set back
         monkeypatch.setattr("time.time", lambda moment=moment: moment)

@@ -170,7 +170,9 @@ def _check_options(channel: Channel, options: SubscribeOptions) -> None:
         raise ValueError(f"prefetch={options.prefetch}: at least one delivery must fit")
     if options.extensions:
         names = ", ".join(sorted(options.extensions))
-        raise Unsupported(f"unknown settings: {names}", where=str(channel), expected="none: this broker has no own ones")
+        raise Unsupported(
+            f"unknown settings: {names}", where=str(channel), expected="none: this broker has no own ones"
+        )
 
 
 async def connect(config: EmbeddedConfig) -> EmbeddedAdapter:

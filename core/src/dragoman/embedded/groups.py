@@ -227,9 +227,7 @@ def _next_due(db: sqlite3.Connection, group: int, now: float) -> float | None:
     return None if due is None else float(due)
 
 
-def settle(
-    db: sqlite3.Connection, me: Membership, done: Sequence[int], released: Sequence[tuple[int, float]]
-) -> bool:
+def settle(db: sqlite3.Connection, me: Membership, done: Sequence[int], released: Sequence[tuple[int, float]]) -> bool:
     """Take deliveries out of a member's hands, but what it has no more; returns whether others may now have work."""
     if done:
         db.executemany(_ACCEPT, [(me.group, first, last, me.member) for first, last in runs(done)])

@@ -52,7 +52,9 @@ class Replies:
         self._opening = asyncio.Lock()
         self._me: Membership | None = None
 
-    async def ask(self, correlation: str, publish: Awaitable[None], timeout: float | None, enough: int) -> list[Message]:
+    async def ask(
+        self, correlation: str, publish: Awaitable[None], timeout: float | None, enough: int
+    ) -> list[Message]:
         """Publish a request and wait for its replies.
 
         Raises:

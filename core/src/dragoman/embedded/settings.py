@@ -46,7 +46,9 @@ class EmbeddedConfig(BaseModel):
         description="let `keep` and `keep_size` also delete what a group has not accepted, or a queue that nobody read",
     )
     forget_groups: Duration | None = Field(
-        None, gt=0, description="forget a group that had no member for so long, and its claim on messages; never without"
+        None,
+        gt=0,
+        description="forget a group that had no member for so long, and its claim on messages; never without",
     )
     max_message: Size = Field(
         64 * 2**20, gt=0, le=900_000_000, description="the largest message, data and metadata together"
