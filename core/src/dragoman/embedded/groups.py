@@ -73,10 +73,10 @@ class Batch:
 
     Attributes:
         rows: the messages, in order.
-        due: when, by `clock`, the next delayed one may come; None without any.
+        due: when, by `clock`, the next delayed one may come, if none came now; None without any.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Row] = ()
     due: float | None = None
 
 

@@ -21,9 +21,6 @@ PREFIX: Final = "_replies/"
 #: How many replies to one request are kept; it returns when it has so many.
 MOST_REPLIES: Final = 10_000
 
-_Drained = list[tuple[int, bytes | None, bytes | None, bytes]]
-
-
 @dataclass(slots=True, eq=False)
 class _Request:
     enough: int
@@ -96,16 +93,18 @@ class Replies:
 
     def _look(self) -> None:
         if (me := self._me) is not None:
-            drained = self._store.run(lambda db: log.drain(db, me.channel), durable=False, then=self._came)
+            drained = self._store.run(lambda db: self._drain_now(db, me), durable=False, then=self._came)
             drained.add_done_callback(self._looked)
 
-    def _came(self, rows: _Drained) -> None:
-        for row in rows:
-            reply = unpack(*row, self.channel)
+    def _drain_now(self, db: sqlite3.Connection, me: Membership) -> list[Message]:
+        return [unpack(*row, self.channel) for row in log.drain(db, me.channel)]
+
+    def _came(self, replies: Sequence[Message]) -> None:
+        for reply in replies:
             for request in self._requests.get(reply.get("correlation-id") or "", ()):
                 request.add(reply)
 
-    def _looked(self, drained: asyncio.Future[_Drained]) -> None:
+    def _looked(self, drained: asyncio.Future[list[Message]]) -> None:
         if (failure := drained.exception()) is not None:
             self._fail(failure)
 

@@ -172,7 +172,8 @@ class Store:
             await self._together([job])
 
     def _fail(self, jobs: Iterable[_Job], error: Exception) -> None:
-        if isinstance(error, sqlite3.Error):
+        # The rest is what reading a row raises when its columns hold what we never wrote.
+        if isinstance(error, sqlite3.Error | TypeError | ValueError | LookupError):
             failure = storage_failed(self._config.path, error)
             failure.__cause__ = error
             error = failure
@@ -231,7 +232,7 @@ class Store:
             self._db.execute("PRAGMA busy_timeout = 0")
 
     async def _commit(self, *, durable: bool) -> None:
-        if False and durable:
+        if durable and not self._config.in_memory:
             await self._in_thread(self._db.execute, "COMMIT")
         else:
             self._db.execute("COMMIT")
