@@ -68,7 +68,7 @@ class EmbeddedSubscription:
         return _Taken(me, [self._delivery(row) for row in batch.rows], batch.due)
 
     def _delivery(self, row: Row) -> Delivery:
-        offset, count, key, number, content_type, metadata, data = row
+        offset, count, key, number, content_type, metadata, data, _ = row
         message = unpack(number, content_type, metadata, data, self._channel)
         return Delivery(message, None if key is None else decode(key), count, offset)
 
@@ -107,7 +107,10 @@ class EmbeddedSubscription:
             )
 
     async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
-        """See `Subscription.settle`. A rejected message is forgotten: there is no place for dead letters here."""
+        """See `Subscription.settle`. A rejected message is forgotten: there is no place for dead letters here.
+
+        It is on the disk within `store.FLUSH` seconds: a power cut in between brings the messages once more.
+        """
         self._check_open()
         ours = [(delivery, outcome) for delivery, outcome in outcomes if self._held.get(delivery.token) is delivery]
         done = [delivery.token for delivery, outcome in ours if not isinstance(outcome, Release)]
@@ -116,7 +119,7 @@ class EmbeddedSubscription:
             me = self._me
             await self._store.run(
                 lambda db: self._settle_now(db, me, done, released),
-                durable=True,
+                durable=False,
                 then=lambda _: self._settled([delivery for delivery, _ in ours]),
             )
 
