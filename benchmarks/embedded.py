@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from typing import Final, Self
 
 from benchmarks.report import Figure, report
-from dragoman.adapter import ACCEPT, Subscription, SubscribeOptions
+from dragoman.adapter import ACCEPT, SubscribeOptions, Subscription
 from dragoman.embedded import EmbeddedAdapter, EmbeddedConfig, connect
 from dragoman.message import Channel, Message
 
@@ -174,14 +174,20 @@ async def _wake_across(folder: Path) -> list[float]:
 async def _wake_within(folder: Path) -> list[float]:
     adapter = await connect(EmbeddedConfig(path=str(folder / "within.db"), poll=3600))
     found = []
+
+    async def wait() -> float:
+        batch = await consumer.receive(1)
+        arrived = time.monotonic()
+        await consumer.settle([(delivery, ACCEPT) for delivery in batch])
+        return arrived
+
     async with adapter.subscribe(QUEUE, SubscribeOptions(group="wake")) as consumer:
         for _ in range(WAKES):
-            waiting = asyncio.create_task(consumer.receive(1))
+            waiting = asyncio.create_task(wait())
             await asyncio.sleep(0.003)
             published = time.monotonic()
-            waiting.add_done_callback(lambda _, since=published: found.append(time.monotonic() - since))
             await adapter.publish(QUEUE, [Message(b"x")])
-            await consumer.settle([(delivery, ACCEPT) for delivery in await waiting])
+            found.append(await waiting - published)
     await adapter.close()
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.adapter import ACCEPT, Delivery, Subscription, SubscribeOptions
+from dragoman.adapter import ACCEPT, Delivery, SubscribeOptions, Subscription
 from dragoman.embedded import EmbeddedAdapter, EmbeddedConfig, connect
 from dragoman.message import Channel, Message
 
@@ -23,6 +23,7 @@ GROUP = SubscribeOptions(group="g")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """Where the file is to be."""
     return tmp_path / "log.db"
 
 
@@ -83,6 +84,7 @@ def bodies(deliveries: Sequence[Delivery]) -> list[str]:
 
 
 async def accept(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
+    """Settle all of them as done."""
     await subscription.settle([(delivery, ACCEPT) for delivery in deliveries])
 
 

@@ -20,6 +20,7 @@ TOPIC = Channel("orders", "topic")
 
 @pytest.mark.parametrize("memory", [False, True])
 async def test_a_group_gets_what_was_there_before_it_once_and_in_order(open_: Open, memory: bool) -> None:
+    """A new group on a queue begins with what waits; lag counts it down. The same in memory."""
     adapter: Adapter = await open_(**({"path": ":memory:"} if memory else {}))
     assert isinstance(adapter, RequestReply)
     await adapter.publish(QUEUE, numbered(range(250)))
@@ -32,6 +33,7 @@ async def test_a_group_gets_what_was_there_before_it_once_and_in_order(open_: Op
 
 
 async def test_members_compete_and_each_group_gets_all(open_: Open) -> None:
+    """Two members share a group's messages without overlap; another group misses none."""
     adapter = await open_()
     async with (
         adapter.subscribe(QUEUE, GROUP) as one,
@@ -45,6 +47,7 @@ async def test_members_compete_and_each_group_gets_all(open_: Open) -> None:
 
 
 async def test_every_topic_subscriber_gets_what_comes_from_now_on(open_: Open) -> None:
+    """What was published before the subscription is not for it."""
     adapter = await open_()
     await adapter.publish(TOPIC, numbered([1]))
     options = SubscribeOptions()
@@ -54,6 +57,7 @@ async def test_every_topic_subscriber_gets_what_comes_from_now_on(open_: Open) -
 
 
 async def test_a_named_topic_subscription_outlives_the_connection(open_: Open) -> None:
+    """What came while nobody was connected waits under the name."""
     first = await open_()
     async with first.subscribe(TOPIC, GROUP):
         pass
@@ -65,6 +69,7 @@ async def test_a_named_topic_subscription_outlives_the_connection(open_: Open) -
 
 
 async def test_what_is_released_comes_again_and_counts(open_: Open) -> None:
+    """Deliveries are counted; a rejected message does not come again."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered([1]))
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
@@ -91,6 +96,7 @@ async def test_settling_twice_changes_nothing(open_: Open) -> None:
 
 
 async def test_a_delay_is_kept_and_holds_up_nobody_else(open_: Open) -> None:
+    """A delayed message comes after its delay, others come at once."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered([1, 2]))
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
@@ -104,6 +110,7 @@ async def test_a_delay_is_kept_and_holds_up_nobody_else(open_: Open) -> None:
 
 
 async def test_setting_the_clock_back_stalls_no_delay(open_: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays are measured by a clock that nobody can set."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered([1]))
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
@@ -116,6 +123,7 @@ async def test_setting_the_clock_back_stalls_no_delay(open_: Open, monkeypatch: 
 
 
 async def test_a_key_stays_with_one_member_until_it_is_settled(open_: Open) -> None:
+    """Other members get other keys, and what has none; then the rest of the key, in order."""
     adapter = await open_()
     await adapter.publish(QUEUE, [*numbered([1, 2], "a"), *numbered([3], "b"), *numbered([4], "a"), *numbered([5])])
     async with adapter.subscribe(QUEUE, GROUP) as one, adapter.subscribe(QUEUE, GROUP) as two:
@@ -129,6 +137,7 @@ async def test_a_key_stays_with_one_member_until_it_is_settled(open_: Open) -> N
 
 
 async def test_later_messages_of_a_key_wait_behind_a_delayed_one(open_: Open) -> None:
+    """No member gets a key's next message before the one that was released."""
     adapter = await open_()
     await adapter.publish(QUEUE, [*numbered([1, 2], "a"), *numbered([3], "b")])
     async with adapter.subscribe(QUEUE, GROUP) as one, adapter.subscribe(QUEUE, GROUP) as two:
@@ -153,6 +162,7 @@ async def test_a_blocked_key_holds_up_other_keys_only_beyond_a_bound(
 
 
 async def test_no_more_than_prefetch_is_in_hand(open_: Open) -> None:
+    """More comes when something is settled."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered(range(10)))
     async with adapter.subscribe(QUEUE, SubscribeOptions(group="g", prefetch=4)) as subscription:
@@ -164,6 +174,7 @@ async def test_no_more_than_prefetch_is_in_hand(open_: Open) -> None:
 
 
 async def test_a_batch_ends_when_its_data_is_large(open_: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large messages come in smaller batches; none is left out."""
     monkeypatch.setattr("dragoman.embedded.groups.BATCH_BYTES", 1000)
     adapter = await open_()
     await adapter.publish(QUEUE, [Message(bytes(600)) for _ in range(5)])
@@ -173,6 +184,7 @@ async def test_a_batch_ends_when_its_data_is_large(open_: Open, monkeypatch: pyt
 
 
 async def test_replay_from_the_start_an_offset_or_a_time(open_: Open) -> None:
+    """A new subscription may begin in the past; a time without a zone is refused."""
     adapter = await open_()
     await adapter.publish(TOPIC, numbered(range(3)))
     between = datetime.now(UTC)
@@ -192,6 +204,7 @@ async def test_replay_from_the_start_an_offset_or_a_time(open_: Open) -> None:
 
 
 async def test_a_group_that_exists_goes_on_where_it_was(open_: Open) -> None:
+    """`start` is for new groups."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered([1, 2]))
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
@@ -201,6 +214,7 @@ async def test_a_group_that_exists_goes_on_where_it_was(open_: Open) -> None:
 
 
 async def test_unsettled_deliveries_go_back_when_the_subscription_closes(open_: Open) -> None:
+    """Another member that already waits gets them at once."""
     adapter = await open_()
     await adapter.publish(QUEUE, numbered([1, 2]))
     async with adapter.subscribe(QUEUE, GROUP) as one, adapter.subscribe(QUEUE, GROUP) as two:
@@ -214,6 +228,7 @@ async def test_unsettled_deliveries_go_back_when_the_subscription_closes(open_: 
 
 
 async def test_closing_ends_a_waiting_receive_and_every_later_call(open_: Open) -> None:
+    """All of them with `Closed`; closing again does nothing."""
     adapter = await open_()
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
         waiting = asyncio.create_task(subscription.receive(1))
@@ -262,6 +277,7 @@ def open_files() -> list[str]:
 
 
 async def test_options_that_it_does_not_know_are_refused(open_: Open) -> None:
+    """Also a queue without a group, and a message too large: then nothing of the batch is stored."""
     adapter = await open_(max_message=100)
     for options in (SubscribeOptions(), SubscribeOptions(group="g", extensions={"x": "y"})):
         with pytest.raises(Unsupported):

@@ -42,10 +42,14 @@ async def test_a_full_disk_is_said_and_room_is_enough_to_go_on(small_disk: Path)
     ballast.write_bytes(bytes(2**20))
     adapter = await connect(EmbeddedConfig(path=str(small_disk / "log.db")))
     confirmed: list[str] = []
-    with pytest.raises(StorageFailed, match="disk is full"):
+
+    async def fill() -> None:
         for number in range(10_000):
             await adapter.publish(QUEUE, [Message.of(f"{number} ".ljust(10_000, "x"))])
             confirmed.append(str(number))
+
+    with pytest.raises(StorageFailed, match="disk is full"):
+        await fill()
     with pytest.raises(StorageFailed):
         await adapter.publish(QUEUE, [Message(bytes(500_000))])
     ballast.unlink()
@@ -79,6 +83,7 @@ async def test_a_limited_file_fails_the_one_who_is_to_blame(open_: Open) -> None
 
 
 async def test_a_locked_file_is_waited_for_then_said(open_: Open, path: Path) -> None:
+    """The wait is bounded, the loop goes on meanwhile, and the next call works."""
     adapter = await open_(lock_timeout="100ms")
     await adapter.publish(QUEUE, numbered([1]))
     other = sqlite3.connect(path, isolation_level=None)
@@ -101,6 +106,7 @@ async def test_a_locked_file_is_waited_for_then_said(open_: Open, path: Path) ->
 
 
 async def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """Each with its own one-line reason; not a byte is changed."""
     text, foreign, newer = tmp_path / "a.txt", tmp_path / "b.db", tmp_path / "c.db"
     text.write_text("Dear diary, this is no database at all. " * 100)
     with sqlite3.connect(foreign) as db:
@@ -131,18 +137,30 @@ async def test_a_corrupt_file_is_an_error_never_a_crash_or_a_hang(path: Path) ->
     adapter = await connect(EmbeddedConfig(path=str(path)))
     await adapter.publish(QUEUE, numbered(range(200), "k"))
     await adapter.close()
-    whole = path.read_bytes()
-    chance = random.Random(1)
+    damage = Damage(path)
     refused = 0
     for _ in range(60):
-        damaged = bytearray(whole)
-        at = chance.randrange(len(damaged) - 600)
-        damaged[at : at + 600] = chance.randbytes(600)
-        path.write_bytes(damaged)
+        damage.do()
         refused += await _refuses(path)
-        for left in path.parent.glob("log.db-*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
     assert refused > 10
+
+
+class Damage:
+    """A file as it was, but for 600 random bytes somewhere, and without what SQLite left beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole = path.read_bytes()
+        self._chance = random.Random(1)  # noqa: S311 (the same damage in every run)
+
+    def do(self) -> None:
+        """Write it."""
+        for left in self._path.parent.glob("log.db-*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        damaged = bytearray(self._whole)
+        at = self._chance.randrange(len(damaged) - 600)
+        damaged[at : at + 600] = self._chance.randbytes(600)
+        self._path.write_bytes(damaged)
 
 
 async def _refuses(path: Path) -> bool:
@@ -152,9 +170,10 @@ async def _refuses(path: Path) -> bool:
         return True
     try:
         async with asyncio.timeout(10), adapter.subscribe(QUEUE, GROUP) as subscription:
-            await accept(subscription, await subscription.receive(300))
+            await nothing_comes(subscription)
             await adapter.publish(QUEUE, numbered([1]))
-    except (BrokerError, TimeoutError):
+            await accept(subscription, await subscription.receive(300))
+    except BrokerError:
         return True
     finally:
         await adapter.close()
@@ -162,9 +181,12 @@ async def _refuses(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_cancelling_at_any_await_loses_nothing(open_: Open, seed: int) -> None:
+async def test_cancelling_at_any_await_loses_nothing(open_: Open, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Receives, settles and publishes are cancelled at random moments; everything confirmed comes at last."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 (the same moments in every run)
+    if seed % 2:
+        # Every durable commit goes through the thread, as on a slow disk.
+        monkeypatch.setattr("dragoman.embedded.store.QUICK", 0.0)
     adapter = await open_()
     confirmed: set[str] = set()
     found: list[str] = []
@@ -224,10 +246,12 @@ asyncio.run(main())
 
 
 async def test_a_removed_wake_up_folder_comes_back(open_: Open, path: Path) -> None:
+    """Somebody tidied up: wake-ups work again by themselves."""
     one, two = await open_(poll=0.05), await open_(poll=3600)
     async with one.subscribe(QUEUE, GROUP) as subscription:
         shutil.rmtree(f"{path}-wake")
-        while not Path(f"{path}-wake").exists() or not list(Path(f"{path}-wake").iterdir()):
+        assert two._store.bell
+        while not two._store.bell.names():  # noqa: ASYNC110 (it comes back by itself: nothing tells of it)
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(subscription.receive(1))
         await two.publish(QUEUE, numbered([1]))
@@ -235,6 +259,7 @@ async def test_a_removed_wake_up_folder_comes_back(open_: Open, path: Path) -> N
 
 
 async def test_calls_under_way_end_when_the_adapter_closes(open_: Open) -> None:
+    """Each is confirmed or says `Closed`; exactly the confirmed ones are stored."""
     adapter = await open_()
     publishing = [asyncio.create_task(adapter.publish(QUEUE, numbered([number]))) for number in range(20)]
     await asyncio.sleep(0)

@@ -38,6 +38,8 @@ async def nothing_waits(subscription: object) -> None:
 async def test_where_there_are_no_pipes_polling_finds_it(
     open_: Open, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On such a file system consumers look often instead."""
+
     def no_pipes(path: str) -> None:
         raise PermissionError(path)
 
@@ -70,6 +72,7 @@ async def test_wake_ups_work_at_the_end_of_a_long_path(tmp_path: Path) -> None:
 
 
 async def test_what_a_killed_consumer_held_goes_to_another_one(open_: Open, spawn: Spawn) -> None:
+    """All of it, counted as delivered twice; nothing else comes again."""
     adapter = await open_(poll=0.05)
     await adapter.publish(QUEUE, numbered(range(100)))
     child = await spawn("hold", "g", 60)
@@ -95,7 +98,8 @@ async def test_a_consumer_that_stands_still_loses_its_lease_and_comes_back(open_
         lost = await stopped.receive(2)
         still._upkeep._task.cancel()
         await accept(subscription, await subscription.receive(10))
-        assert bodies(again := await subscription.receive(10)) == bodies(lost)
+        again = await subscription.receive(10)
+        assert bodies(again) == bodies(lost)
         await accept(stopped, lost)
         await accept(subscription, again)
         await adapter.publish(QUEUE, numbered([9]))
@@ -103,6 +107,7 @@ async def test_a_consumer_that_stands_still_loses_its_lease_and_comes_back(open_
 
 
 async def test_everything_that_a_killed_publisher_confirmed_is_there(open_: Open, spawn: Spawn) -> None:
+    """Nothing is missing in between, and no batch is there in part."""
     child = await spawn("publish")
     confirmed = [int(await line(child)) for _ in range(30)][-1]
     child.kill()
@@ -140,7 +145,7 @@ async def test_competing_processes_lose_nothing_and_keep_the_order_of_each_key(o
     await read(children[0], 40)
     children[0].kill()
     await read(children[0], 2000)
-    while len({number for number, _, _ in found}) < 1000:
+    while len({number for number, _, _ in found}) < 1000:  # noqa: ASYNC110 (three processes fill it)
         await asyncio.sleep(0.01)
     for child in children[1:]:
         child.kill()
@@ -156,6 +161,7 @@ async def test_competing_processes_lose_nothing_and_keep_the_order_of_each_key(o
 
 
 async def test_requests_are_answered_by_another_process(open_: Open, spawn: Spawn) -> None:
+    """Many at once, each with its own reply."""
     adapter = await open_(poll=3600)
     child = await spawn("answer")
     assert await line(child) == "ready"

@@ -25,6 +25,7 @@ MESSAGES = st.builds(
 
 @given(MESSAGES)
 def test_a_message_survives_the_round_trip(message: Message) -> None:
+    """Any bytes, any text, repeated names, every format."""
     key, *columns = records.pack(message)
     assert records.unpack(*columns, Channel("c")) == message
     assert (None if key is None else records.decode(key)) == message.key
@@ -32,6 +33,7 @@ def test_a_message_survives_the_round_trip(message: Message) -> None:
 
 @given(st.lists(st.tuples(TEXT, st.text("\0\1ab")), min_size=1).map(tuple))
 def test_metadata_may_hold_the_separator_and_the_escape(metadata: tuple[tuple[str, str], ...]) -> None:
+    """The characters that the encoding itself uses."""
     assert records.unpack_metadata(records.pack_metadata(metadata)) == metadata
 
 

@@ -39,10 +39,12 @@ async def answering(adapter: EmbeddedAdapter, *replies: str) -> AsyncIterator[li
 
 
 def texts(messages: Sequence[Message]) -> list[str]:
+    """The bodies, as text."""
     return [message.data.decode() for message in messages]
 
 
 async def test_one_reply_is_enough_without_a_timeout(open_: Open) -> None:
+    """It returns with the first; the reply carries the request's correlation id."""
     adapter = await open_()
     async with answering(adapter, "a", "b") as asked:
         [reply] = await adapter.request(QUEUE, Message.of("x"), timeout=None, expected=None)
@@ -51,6 +53,7 @@ async def test_one_reply_is_enough_without_a_timeout(open_: Open) -> None:
 
 
 async def test_the_number_or_the_timeout_ends_it_whichever_is_first(open_: Open) -> None:
+    """With a timeout alone, everything that comes within it is returned."""
     adapter: Adapter = await open_()
     async with answering(adapter, "a", "b", "c"):  # type: ignore[arg-type]
         request = adapter.request  # type: ignore[attr-defined]
@@ -60,6 +63,7 @@ async def test_the_number_or_the_timeout_ends_it_whichever_is_first(open_: Open)
 
 
 async def test_no_reply_in_time(open_: Open) -> None:
+    """`TimedOut`; a request for no reply at all is refused."""
     adapter = await open_()
     with pytest.raises(TimedOut, match=r"no reply within 0\.05 s"):
         await adapter.request(QUEUE, Message.of("x"), timeout=0.05, expected=None)
@@ -68,6 +72,7 @@ async def test_no_reply_in_time(open_: Open) -> None:
 
 
 async def test_the_correlation_id_of_the_asker_is_kept(open_: Open) -> None:
+    """The adapter adds one only where there is none."""
     adapter = await open_()
     async with answering(adapter, "a") as asked:
         message = Message.of("x", metadata={"correlation-id": "mine", "other": "o"})
@@ -77,6 +82,7 @@ async def test_the_correlation_id_of_the_asker_is_kept(open_: Open) -> None:
 
 
 async def test_a_reply_that_nobody_asked_for_or_waits_for_is_dropped(open_: Open) -> None:
+    """A handler must not fail because its asker is gone; a plain publish there says so."""
     asker, answerer = await open_(), await open_()
     async with answering(asker, "a") as asked:
         await asker.request(QUEUE, Message.of("x"), timeout=None, expected=None)
@@ -89,6 +95,7 @@ async def test_a_reply_that_nobody_asked_for_or_waits_for_is_dropped(open_: Open
 
 
 async def test_a_reply_to_a_channel_of_the_asker_s_own_choice(open_: Open) -> None:
+    """`reply-to` may name any channel; a message id serves as the correlation id."""
     adapter = await open_()
     await adapter.reply(Message.of("x", metadata={"reply-to": "answers", "message-id": "7"}), numbered([1]))
     async with adapter.subscribe(Channel("answers"), SubscribeOptions(group="g")) as subscription:
@@ -97,6 +104,7 @@ async def test_a_reply_to_a_channel_of_the_asker_s_own_choice(open_: Open) -> No
 
 
 async def test_nothing_of_requests_stays_in_the_file(open_: Open, path: Path) -> None:
+    """No channel, no message, no member."""
     adapter = await open_()
     async with answering(adapter, "a", "b"):
         for _ in range(10):
@@ -110,6 +118,7 @@ async def test_nothing_of_requests_stays_in_the_file(open_: Open, path: Path) ->
 
 
 async def test_closing_ends_a_request_that_waits(open_: Open) -> None:
+    """With `Closed`, not with its timeout."""
     adapter = await open_()
     waiting = asyncio.create_task(adapter.request(QUEUE, Message.of("x"), timeout=None, expected=None))
     async with adapter.subscribe(QUEUE, SubscribeOptions(group="g")) as subscription:

@@ -25,6 +25,7 @@ def kept(path: Path) -> int:
 
 
 async def test_what_a_group_has_not_accepted_is_never_deleted(open_: Open, path: Path) -> None:
+    """Even if nothing is to be kept: not what is unread, and not what is in hand."""
     adapter = await open_(keep=0, keep_size=0)
     await adapter.publish(QUEUE, numbered(range(10)))
     await adapter._upkeep.trim()
@@ -44,6 +45,7 @@ async def test_what_a_group_has_not_accepted_is_never_deleted(open_: Open, path:
 
 
 async def test_a_topic_that_nobody_reads_is_deleted_by_age_and_size(open_: Open, path: Path) -> None:
+    """The newest that fit stay, for replay."""
     adapter = await open_(keep="1h", keep_size=1000)
     await adapter.publish(TOPIC, [Message(bytes(100)) for _ in range(25)])
     await adapter._upkeep.trim()
@@ -53,6 +55,7 @@ async def test_a_topic_that_nobody_reads_is_deleted_by_age_and_size(open_: Open,
 
 
 async def test_age_counts_from_when_it_was_published(open_: Open, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was set back does not confuse the order."""
     adapter = await open_(keep="1h")
     for moment in (1000.0, 2000.0, 500.0, 3000.0):  # the third as if the clock had been set back
         monkeypatch.setattr("time.time", lambda moment=moment: moment)
@@ -63,6 +66,7 @@ async def test_age_counts_from_when_it_was_published(open_: Open, path: Path, mo
 
 
 async def test_discard_unread_deletes_what_was_asked_for_and_reading_goes_on(open_: Open, path: Path) -> None:
+    """The reader goes on with what is left."""
     adapter = await open_(discard_unread=True, keep_size=50)
     async with adapter.subscribe(QUEUE, SubscribeOptions(group="g", prefetch=3)) as subscription:
         await adapter.publish(QUEUE, [Message.of(str(number).rjust(10)) for number in range(20)])
@@ -74,6 +78,7 @@ async def test_discard_unread_deletes_what_was_asked_for_and_reading_goes_on(ope
 
 
 async def test_offsets_are_never_used_twice(open_: Open) -> None:
+    """Also after everything was deleted."""
     adapter = await open_(keep=0)
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
         await adapter.publish(QUEUE, numbered(range(5)))
@@ -87,6 +92,7 @@ async def test_offsets_are_never_used_twice(open_: Open) -> None:
 async def test_a_group_that_was_long_unseen_is_forgotten_only_if_asked(
     open_: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One that has a member is not."""
     adapter = await open_(keep=0, forget_groups="1d")
     await adapter.publish(TOPIC, numbered([0]))
     async with adapter.subscribe(TOPIC, GROUP), adapter.subscribe(TOPIC, SubscribeOptions(group="left")):

@@ -19,6 +19,7 @@ from dragoman.embedded import EMBEDDED, EmbeddedConfig
     ],
 )
 def test_a_url_names_the_file(url: str, path: str) -> None:
+    """Relative, absolute or in memory."""
     assert EmbeddedConfig(url=url).path == path
 
 
@@ -37,6 +38,7 @@ def test_a_url_names_the_file(url: str, path: str) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict[str, object]) -> None:
+    """When the configuration is read, before anything is opened."""
     with pytest.raises(ValidationError):
         EmbeddedConfig.model_validate(settings)
 

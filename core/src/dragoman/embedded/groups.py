@@ -261,7 +261,8 @@ def lag(db: sqlite3.Connection, me: Membership) -> int:
     """How many messages wait for the group, those in a member's hands not counted."""
     query = """
         SELECT max(c.head - max(g.position, c.base), 0)
-        + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NULL) FROM grp g JOIN channel c ON c.id = g.channel WHERE g.id = ?"""
+        + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NULL)
+        FROM grp g JOIN channel c ON c.id = g.channel WHERE g.id = ?"""
     row = db.execute(query, (me.group,)).fetchone()
     return 0 if row is None else int(row[0])
 

@@ -109,7 +109,7 @@ def position(db: sqlite3.Connection, channel: int, start: Start | None, *, queue
 def _first(db: sqlite3.Connection, kept: Extent, column: Literal["time", "before"], least: float) -> int:
     """The first offset whose `column`, which never shrinks, is at least that; `head` if there is none."""
     low, high = kept.base, kept.head
-    query = f"SELECT {column} >= ? FROM message WHERE id = ?"  # noqa: S608 (two fixed names)
+    query = f"SELECT {column} >= ? FROM message WHERE id = ?"  # noqa: S608 (one of two fixed names)
     while low < high:
         middle = (low + high) // 2
         if db.execute(query, (least, (kept.channel << OFFSET_BITS) + middle)).fetchone()[0]:

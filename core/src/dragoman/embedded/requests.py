@@ -21,6 +21,7 @@ PREFIX: Final = "_replies/"
 #: How many replies to one request are kept; it returns when it has so many.
 MOST_REPLIES: Final = 10_000
 
+
 @dataclass(slots=True, eq=False)
 class _Request:
     enough: int

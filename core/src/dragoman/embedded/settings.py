@@ -24,7 +24,7 @@ class EmbeddedConfig(BaseModel):
     path: str = Field(
         "dragoman.db",
         min_length=1,
-        description="the file; its folder must exist. ':memory:' is a broker of this one connection, gone when it closes",
+        description="the file, in a folder that exists; ':memory:' is a broker of this one connection, gone with it",
     )
     url: str | None = Field(
         None,
@@ -33,7 +33,7 @@ class EmbeddedConfig(BaseModel):
     )
     durability: Literal["full", "normal"] = Field(
         "full",
-        description="what was confirmed survives: 'full' also a power cut, 'normal' a crash of any process only (faster)",
+        description="what a confirmed message survives: 'full' also a power cut, 'normal' only crashes (faster)",
     )
     keep: Duration = Field(
         7 * _DAY, description="how long a message is kept for replay after every group has accepted it"

@@ -226,7 +226,7 @@ class Store:
 
     async def _begin(self, *, durable: bool) -> None:
         if durable != self._durable:
-            self._set_durable(durable)
+            self._set_durable(durable=durable)
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -234,7 +234,7 @@ class Store:
                 raise
             await self._in_thread(self._begin_patiently)
 
-    def _set_durable(self, durable: bool) -> None:
+    def _set_durable(self, *, durable: bool) -> None:
         full = durable and self._config.durability == "full"
         self._db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
         # Moving the log into the file takes long: it is left to the commits that run in the thread.

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from dragoman.embedded import groups, log
@@ -105,8 +106,9 @@ class Upkeep:
         config = self._config
         rules = Retention(config.keep, config.keep_size, config.discard_unread)
         for channel in await self._store.run(log.channels, durable=False):
-            while await self._store.run(lambda db, channel=channel: log.trim(db, channel, rules), durable=False):  # type: ignore[misc]
-                await asyncio.sleep(0)
+            step = partial(log.trim, channel=channel, rules=rules)
+            while await self._store.run(step, durable=False):
+                pass  # each step is a transaction of its own: others get their turn in between
 
     async def close(self) -> None:
         """Stop. Idempotent."""

@@ -78,30 +78,30 @@ class Bell:
         Where the file system has no pipes it stays unheard, and `Upkeep` looks often instead.
         """
         with suppress(OSError):
-            if self._reader >= 0 and os.path.exists(self._own):  # noqa: PTH110 (called every second)
+            if self._reader >= 0 and os.path.exists(self._own):
                 return
             self._unlisten()
             self._hang()
 
     @property
     def _own(self) -> str:
-        return os.path.join(self._folder, self.name)  # noqa: PTH118 (plain text: a path per message is dear)
+        return os.path.join(self._folder, self.name)
 
     def _hang(self) -> None:
-        mode = os.stat(self._path).st_mode & 0o666  # noqa: PTH116
+        mode = os.stat(self._path).st_mode & 0o666
         with suppress(FileExistsError):
-            os.mkdir(self._folder)  # noqa: PTH102
-            os.chmod(self._folder, mode | (mode & 0o444) >> 2)  # noqa: PTH101
+            os.mkdir(self._folder)
+            os.chmod(self._folder, mode | (mode & 0o444) >> 2)
         # Only a pipe that is open for reading gets its final name: one that isn't is a dead connection's.
-        hidden = os.path.join(self._folder, f".{self.name}")  # noqa: PTH118
+        hidden = os.path.join(self._folder, f".{self.name}")
         os.mkfifo(hidden)
         try:
-            os.chmod(hidden, mode)  # noqa: PTH101
+            os.chmod(hidden, mode)
             # For writing, too: with no writer at all, a pipe is always "readable".
             self._reader = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
-            os.rename(hidden, self._own)  # noqa: PTH104
+            os.rename(hidden, self._own)
         except BaseException:
-            os.unlink(hidden)  # noqa: PTH108
+            os.unlink(hidden)
             raise
         asyncio.get_running_loop().add_reader(self._reader, self._heard)
 
@@ -123,7 +123,7 @@ class Bell:
     def names(self) -> Sequence[str]:
         """The bells of all other connections, those of the dead included."""
         try:
-            found = os.listdir(self._folder)  # noqa: PTH208
+            found = os.listdir(self._folder)
         except OSError:
             return ()
         return [name for name in found if name != self.name and not name.startswith(".")]
@@ -145,7 +145,7 @@ class Bell:
         return bell
 
     def _open(self, name: str) -> int:
-        return os.open(os.path.join(self._folder, name), os.O_WRONLY | os.O_NONBLOCK)  # noqa: PTH118
+        return os.open(os.path.join(self._folder, name), os.O_WRONLY | os.O_NONBLOCK)
 
     def _let_go(self, name: str) -> None:
         if (bell := self._others.pop(name, -1)) >= 0:
@@ -165,7 +165,7 @@ class Bell:
         """Remove the bell of a dead connection."""
         self._let_go(name)
         with suppress(OSError):
-            os.unlink(os.path.join(self._folder, name))  # noqa: PTH108, PTH118
+            os.unlink(os.path.join(self._folder, name))
 
     def _unlisten(self) -> None:
         if self._reader >= 0:
@@ -181,4 +181,4 @@ class Bell:
             self._unlisten()
             self.remove(self.name)
         with suppress(OSError):
-            os.rmdir(self._folder)  # noqa: PTH106
+            os.rmdir(self._folder)
