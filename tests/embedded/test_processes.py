@@ -55,6 +55,28 @@ async def test_where_there_are_no_pipes_polling_finds_it(
         assert await asyncio.wait_for(waiting, 30)
 
 
+async def test_without_pipes_a_lease_decides_who_lives(open_: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The living keep what they hold; what one that is gone held comes back after a lease."""
+
+    def no_pipes(path: str) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "mkfifo", no_pipes)
+    living, dying, watching = [await open_(poll=0.05, lease=1) for _ in range(3)]
+    await living.publish(QUEUE, numbered(range(4)))
+    async with (
+        living.subscribe(QUEUE, GROUP) as kept,
+        dying.subscribe(QUEUE, GROUP) as lost,
+        watching.subscribe(QUEUE, GROUP) as subscription,
+    ):
+        held = await kept.receive(2)
+        gone = await lost.receive(2)
+        dying._upkeep._task.cancel()
+        assert bodies(await subscription.receive(4)) == bodies(gone)
+        await accept(kept, held)
+        assert await nothing_comes(subscription)
+
+
 async def test_wake_ups_work_at_the_end_of_a_long_path(tmp_path: Path) -> None:
     """A Unix socket's name would have to be shorter than 108 bytes."""
     folder = tmp_path / ("d" * 200) / ("e" * 200)

@@ -14,6 +14,7 @@ from dragoman.embedded.groups import Sign
 from dragoman.embedded.log import Retention
 from dragoman.embedded.settings import EmbeddedConfig
 from dragoman.embedded.store import Store
+from dragoman.embedded.wake import SILENT
 from dragoman.errors import BrokerError
 
 #: Seconds between two looks where no wake-up can reach us: the file system has no pipes.
@@ -94,8 +95,9 @@ class Upkeep:
         bell = self._store.bell
         if sign.bell == self._store.name or bell is None:
             return False
-        # Nobody else waits for what an ephemeral group holds: while its process lives, it may take its time.
-        return not bell.lives(sign.bell) or (not sign.ephemeral and now - since > self._config.lease)
+        # Nobody else waits for what an ephemeral group holds: while its process surely lives, it may take its time.
+        patient = sign.ephemeral and not sign.bell.startswith(SILENT)
+        return not bell.lives(sign.bell) or (now - since > self._config.lease and not patient)
 
     def _leave_now(self, db: sqlite3.Connection, gone: list[Sign]) -> None:
         for sign in gone:

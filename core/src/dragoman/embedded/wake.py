@@ -20,6 +20,7 @@ from uuid import uuid4
 
 #: As much as a pipe holds: a bell that is this full may have lost numbers, so it rings for all channels.
 _FULL: Final = 65_536
+SILENT: Final = "!"
 _NUMBER: Final = struct.Struct("<q")
 #: How many bells of other connections are kept open.
 _OPEN: Final = 64
@@ -56,7 +57,8 @@ class Bell:
     """One connection's pipe, and its way to those of others.
 
     Attributes:
-        name: what the members of this connection are known by.
+        name: what the members of this connection are known by. One that begins with `SILENT` has no pipe, because the
+            file system has none: only its signs of life tell that it lives.
     """
 
     def __init__(self, path: str, waiters: Waiters) -> None:
@@ -75,13 +77,16 @@ class Bell:
     def listen(self) -> None:
         """Hang up the bell, also again after somebody removed it.
 
-        Where the file system has no pipes it stays unheard, and `Upkeep` looks often instead.
+        Where the first try fails it stays silent for good, and `Upkeep` looks often instead.
         """
-        with suppress(OSError):
-            if self._reader >= 0 and os.path.exists(self._own):
-                return
-            self._unlisten()
+        if self.name.startswith(SILENT) or (self._reader >= 0 and os.path.exists(self._own)):
+            return
+        first = self._reader < 0
+        self._unlisten()
+        try:
             self._hang()
+        except OSError:
+            self.name = SILENT + self.name if first else self.name
 
     @property
     def _own(self) -> str:
@@ -153,7 +158,7 @@ class Bell:
 
     def lives(self, name: str) -> bool:
         """Whether the connection with that bell still exists."""
-        if name == self.name:
+        if name == self.name or name.startswith(SILENT):
             return True
         try:
             os.close(self._open(name))
