@@ -24,7 +24,7 @@ class EmbeddedConfig(BaseModel):
     path: str = Field(
         "dragoman.db",
         min_length=1,
-        description="the file; its folder must exist. ':memory:' is a broker of this one connection, gone when it closes",
+        description="the file, in a folder that exists; ':memory:' is a broker of this one connection, gone with it",
     )
     url: str | None = Field(
         None,
@@ -33,7 +33,7 @@ class EmbeddedConfig(BaseModel):
     )
     durability: Literal["full", "normal"] = Field(
         "full",
-        description="what was confirmed survives: 'full' also a power cut, 'normal' a crash of any process only (faster)",
+        description="what a confirmed message survives: 'full' also a power cut, 'normal' only crashes (faster)",
     )
     keep: Duration = Field(
         7 * _DAY, description="how long a message is kept for replay after every group has accepted it"
@@ -46,7 +46,9 @@ class EmbeddedConfig(BaseModel):
         description="let `keep` and `keep_size` also delete what a group has not accepted, or a queue that nobody read",
     )
     forget_groups: Duration | None = Field(
-        None, gt=0, description="forget a group that had no member for so long, and its claim on messages; never without"
+        None,
+        gt=0,
+        description="forget a group that had no member for so long, and its claim on messages; never without",
     )
     max_message: Size = Field(
         64 * 2**20, gt=0, le=900_000_000, description="the largest message, data and metadata together"
