@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from dragoman.message import Message
+from dragoman.message import Message, MessageLike, MetadataLike
 
 
 class Context(Protocol):
@@ -38,19 +38,30 @@ class Context(Protocol):
         """
         ...
 
-    async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
+    async def publish(
+        self,
+        channel: str,
+        *messages: MessageLike,
+        client: str | None = None,
+        key: str | None = None,
+        content_type: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> None:
         """Send messages to a channel, in order; returns when the broker has them all.
+
+        `key`, `content_type` and `metadata` are for bytes and text; a `Message` has its own.
 
         Raises:
             NotGranted: the handler has no grant to publish there.
             BrokerError: as the adapter's `publish`.
+            Closed: the try of which this is the context has ended.
         """
         ...
 
     async def request(
         self,
         channel: str,
-        message: Message,
+        message: MessageLike,
         *,
         client: str | None = None,
         timeout: float | None = None,
@@ -65,7 +76,7 @@ class Context(Protocol):
         """
         ...
 
-    async def reply(self, to: Message, *replies: Message) -> None:
+    async def reply(self, to: Message, *replies: MessageLike) -> None:
         """Answer a request; does nothing where `to` asked for no reply. It needs no grant: the request is one.
 
         Raises:
