@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from dragoman.client import Client
-from dragoman.config.model import Config, HandlerConfig
-from dragoman.errors import ComponentError, ConfigError, PluginError, Problem
+from dragoman.config.model import ClientConfig, Config, HandlerConfig
+from dragoman.errors import ComponentError, ConfigError, PluginError, Problem, nearest
 from dragoman.handlers import python
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import Outlet
@@ -166,9 +166,16 @@ class Host:
         clients = {}
         for name in names:
             with _noted(problems, f"clients.{name}"):
-                clients[name] = open_client(name, self._config, self._plugins)
+                clients[name] = open_client(name, self._section(name), self._plugins)
         _refuse(problems)
         return clients
+
+    def _section(self, name: str) -> ClientConfig:
+        known = self._config.clients
+        if name not in known:
+            expected = "one of " + ", ".join(sorted(known)) if known else f"a section [clients.{name}]"
+            raise ConfigError([Problem("", "", "there is no such client", expected, nearest(name, known))])
+        return known[name]
 
     async def _handlers(self) -> dict[str, Handler]:
         """Ready to be called."""
