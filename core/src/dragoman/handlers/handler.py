@@ -13,21 +13,26 @@ class Context(Protocol):
     """What a handler may do besides reading its message; made anew for each handling.
 
     Everything goes through the handler's grants, and what it sends is confirmed by the broker before the call returns.
-
-    Attributes:
-        handler: the handler's name in the configuration.
-        client: the name of the client that the message came from, and the default of the calls below.
-        attempt: 1 for the first try of this message.
-        log: a logger that adds the handler's name, the message's id and the attempt to each line.
     """
 
-    handler: str
-    client: str
-    attempt: int
+    @property
+    def handler(self) -> str:
+        """The handler's name in the configuration."""
+        ...
+
+    @property
+    def client(self) -> str:
+        """The name of the client that the message came from, and the default of the calls below."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first try of this message."""
+        ...
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """See the class."""
+        """A logger that adds the handler's name, the message's id and the attempt to each line."""
         ...
 
     def connect(self, client: str) -> None:
