@@ -83,6 +83,7 @@ class Runner:
         self.stop()
         while self._ready:
             source, delivery = self._ready.popleft()
+            source.left()
             source.give_back(delivery)
 
     def abort(self) -> None:
@@ -101,6 +102,7 @@ class Runner:
             for delivery in deliveries:
                 source.give_back(delivery)
             return
+        source.active += len(deliveries)
         self._ready.extend([(source, delivery) for delivery in deliveries])
         self._fill()
 
@@ -113,6 +115,7 @@ class Runner:
         while ready and len(running) < self.places:
             source, delivery = ready.popleft()
             if delivery not in source.unsettled:  # its subscription was lost: it comes again
+                source.left()
                 source.finish(delivery, ACCEPT)
                 continue
             # Each try has its own copy of the context: what a handler sets in it is not seen by the next.
@@ -145,6 +148,7 @@ class Runner:
         context = HandlingContext(self._outlet, delivery.message, attempt)
         began = perf_counter()
         error = await self._call(delivery.message, context)
+        source.left()
         if self._ended(context):
             error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
         if error is None:

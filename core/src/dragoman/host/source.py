@@ -67,6 +67,8 @@ class Source:
         address: where it subscribes.
         confirmed: done when the broker has confirmed the first subscription, or refused it.
         unsettled: what is in hand.
+        active: how many of it the handler has: those that it handles, and those that are ready. The rest waits: for its
+            lane, its next try, its dead letter, or to be settled.
         failures: what is known of those that have failed.
         stopping: whether it receives no more.
     """
@@ -75,6 +77,7 @@ class Source:
         self.address = address
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unsettled: set[Delivery] = set()
+        self.active = 0
         self.failures: dict[Delivery, Failure] = {}
         self.stopping = False
         self._work = work
@@ -118,6 +121,10 @@ class Source:
         timer = asyncio.get_running_loop().call_later(seconds, self._due, delivery)
         self._waiting[delivery] = timer, then
         self._counters.waiting += 1
+
+    def left(self) -> None:
+        """One is not active any more. Never blocks."""
+        self.active -= 1
         self._room_made.set()
 
     def stop(self) -> None:
@@ -214,11 +221,13 @@ class Source:
     async def _room(self) -> int:
         """How many deliveries to ask for, when there is need of any."""
         while True:
-            window = self._work.window
-            active = len(self.unsettled) - len(self._waiting) - self._lanes.waiting
+            places, window = self._work.places, self._work.window
             left = self._bound - len(self.unsettled)
-            if left > 0 and (active < self._work.places or active <= window // 2):
-                return min(window - active, left)
+            room = min(window - self.active, left)
+            # A place is free; or half of what is ahead has gone, and not because hardly anything fits in hand.
+            low = self.active <= (places + window) // 2 and left >= BATCH // 4
+            if room > 0 and (low or self.active < places):
+                return room
             self._room_made.clear()
             if left <= 0:
                 self._relieve()
