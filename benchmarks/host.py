@@ -1,7 +1,7 @@
 """What the host adds to each message, beside a loop that calls the adapter's `receive` and `settle`.
 
-The handler is a Python function that does nothing. Rounds of both are interleaved; the figure is the difference of their
-medians.
+The handler is a Python function that does nothing. Rounds of both are interleaved; the figure is the difference of
+their medians.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from types import ModuleType
 from typing import Final
+
+from tests.dictionary.adapter import Settings, dictionary
+from tests.dictionary.broker import Broker
 
 from benchmarks.report import Figure, report
 from dragoman.adapter import ACCEPT, Adapter, SubscribeOptions
@@ -23,8 +25,6 @@ from dragoman.handlers.handler import Context
 from dragoman.host.host import Host
 from dragoman.message import Channel, Message
 from dragoman.plugins import Plugin, Plugins
-from tests.dictionary.adapter import Settings, dictionary
-from tests.dictionary.broker import Broker
 
 MESSAGES: Final = 20_000
 ROUNDS: Final = 7
@@ -54,7 +54,7 @@ async def hosted(config: Config, plugins: Plugins, messages: int) -> float:
     begin = perf_counter()
     async with host:
         counters = host.counters["work"]
-        while counters.received < messages or counters.in_hand:
+        while counters.received < messages or counters.in_hand:  # noqa: ASYNC110 - counters have no event
             await asyncio.sleep(0.001)
         return perf_counter() - begin
 
@@ -69,7 +69,12 @@ def filled(keys: int) -> Broker:
 
 def configuration(concurrency: int) -> Config:
     """One handler on one channel."""
-    handler = {"python": "benchmark_functions:nothing", "client": "main", "subscribe": ["in"], "concurrency": concurrency}
+    handler = {
+        "python": "benchmark_functions:nothing",
+        "client": "main",
+        "subscribe": ["in"],
+        "concurrency": concurrency,
+    }
     return Config.model_validate({"clients": {"main": {"adapter": "dictionary"}}, "handlers": {"work": handler}})
 
 

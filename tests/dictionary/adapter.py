@@ -107,7 +107,8 @@ class DictionaryAdapter:
         found: list[Message] = []
         try:
             self.broker.append(
-                channel, message.with_metadata(reply_to=address, correlation_id=message.get("correlation-id") or address)
+                channel,
+                message.with_metadata(reply_to=address, correlation_id=message.get("correlation-id") or address),
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):

@@ -21,29 +21,35 @@ GROUP = SubscribeOptions("g")
 
 @pytest.fixture
 def broker() -> Broker:
+    """An empty one."""
     return Broker()
 
 
 @pytest.fixture
 async def adapter(broker: Broker) -> AsyncIterator[DictionaryAdapter]:
+    """A connection to it."""
     adapter = await dictionary(broker).connect(Settings())
     yield adapter
     await adapter.close()
 
 
 def bodies(*texts: str, key: str | None = None) -> list[Message]:
+    """Messages with these bodies."""
     return [Message.of(text, key=key) for text in texts]
 
 
 async def test_a_queue_keeps_messages_and_gives_each_to_one_member_of_a_group(adapter: DictionaryAdapter) -> None:
     """And to every group."""
     await adapter.publish(QUEUE, bodies("a", "b", "c"))
-    async with adapter.subscribe(QUEUE, GROUP) as one, adapter.subscribe(QUEUE, GROUP) as two:
-        async with adapter.subscribe(QUEUE, SubscribeOptions("h")) as other:
-            first, second = await one.receive(2), await two.receive(2)
-            assert [d.message.data for d in [*first, *second]] == [b"a", b"b", b"c"]
-            assert [d.message.data for d in await other.receive(9)] == [b"a", b"b", b"c"]
-            assert first[0].message.channel == QUEUE
+    async with (
+        adapter.subscribe(QUEUE, GROUP) as one,
+        adapter.subscribe(QUEUE, GROUP) as two,
+        adapter.subscribe(QUEUE, SubscribeOptions("h")) as other,
+    ):
+        first, second = await one.receive(2), await two.receive(2)
+        assert [d.message.data for d in [*first, *second]] == [b"a", b"b", b"c"]
+        assert [d.message.data for d in await other.receive(9)] == [b"a", b"b", b"c"]
+        assert first[0].message.channel == QUEUE
 
 
 async def test_a_topic_gives_what_comes_to_every_subscription(adapter: DictionaryAdapter) -> None:
@@ -218,7 +224,9 @@ async def test_a_cut_connection_gives_everything_back(adapter: DictionaryAdapter
 
 async def test_what_is_not_declared_is_not_done(broker: Broker) -> None:
     """Lanes, counts, delays and unknown settings."""
-    adapter = await dictionary(broker, capabilities=EVERYTHING - {Capability.ORDER, Capability.DELAY}).connect(Settings())
+    adapter = await dictionary(broker, capabilities=EVERYTHING - {Capability.ORDER, Capability.DELAY}).connect(
+        Settings()
+    )
     await adapter.publish(QUEUE, bodies("a", key="k"))
     async with adapter.subscribe(QUEUE, GROUP) as subscription:
         (delivery,) = await subscription.receive(1)

@@ -11,7 +11,7 @@ import pytest
 from dragoman.adapter import Accept, Reject, Release
 from dragoman.errors import HandlerFailed, PublishFailed, Rejected
 from dragoman.handlers.handler import Context
-from dragoman.message import FormatSpec, Message
+from dragoman.message import Channel, FormatSpec, Message
 from tests.dictionary.broker import Broker
 from tests.host.running import plugins, put, running, until
 
@@ -19,6 +19,7 @@ QUICK = {"attempts": 3, "backoff": "1ms", "max_backoff": "5ms"}
 
 
 async def fail(message: Message, context: Context) -> None:
+    """A handler that never succeeds."""
     raise RuntimeError("no luck")
 
 
@@ -101,8 +102,6 @@ async def test_a_message_that_failed_for_good_is_dead_lettered_as_it_was() -> No
         b"\x00\xff", (("key", "k"), ("x", "1"), ("x", "2"), ("dragoman-reason", "old")), "a/b", FormatSpec.KAFKA
     )
     async with running(broker, fail, retry=QUICK, dead_letter="topic:dead") as host:
-        from dragoman.message import Channel
-
         broker.append(Channel("in"), message)
         await until(lambda: broker.accepted("in"))
         assert host.counters["work"].dead_lettered == 1
@@ -247,7 +246,9 @@ async def test_without_a_target_it_may_stop_the_handler() -> None:
         await until(lambda: host.counters["calm"].handled == 1)
         assert not waiting.done()
         put(broker, b"late", channel="in2")
-        with pytest.raises(HandlerFailed, match=r"handlers.picky: stopped: bad failed 1 times, .*RuntimeError: no luck"):
+        with pytest.raises(
+            HandlerFailed, match=r"handlers.picky: stopped: bad failed 1 times, .*RuntimeError: no luck"
+        ):
             await waiting
     assert b"bad" in broker.left("in", "picky")
     assert broker.left("in2", "calm") == [b"late"]

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.errors import NotGranted
+from dragoman.errors import ConfigError, NotGranted
 from dragoman.host.grants import Grants
 from dragoman.message import Channel
 
 
 def granted(pattern: str, name: str) -> bool:
+    """Whether a grant of that pattern lets a handler publish there."""
     try:
         Grants("work", {"main": [pattern]}).publish("main", name)
     except NotGranted:
@@ -109,3 +110,9 @@ def test_a_long_name_is_refused_quickly_and_briefly() -> None:
     with pytest.raises(NotGranted) as refused:
         grants.connect("a" * 1_000_000)
     assert len(str(refused.value)) < 300
+
+
+def test_a_grant_of_no_name_is_a_mistake_in_the_configuration() -> None:
+    """It says which one."""
+    with pytest.raises(ConfigError, match=r"handlers\.work\.publish: a channel needs a name: got 'topic:'"):
+        Grants("work", {"main": ["topic:"]})

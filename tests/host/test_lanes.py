@@ -13,6 +13,7 @@ from dragoman.message import Message
 
 
 def delivery(lane: str | None) -> Delivery:
+    """One of that lane."""
     return Delivery(Message(), lane)
 
 

@@ -143,8 +143,7 @@ class HandlingContext:
     async def _sent(self, messages: int, send: Callable[[], Awaitable[T]]) -> T:
         self._begun += 1
         try:
-            if self._ended:
-                raise Closed("the try that this context belongs to has ended", where=f"handlers.{self.handler}")
+            self._refuse_if_ended()
             result = await send()
         except BaseException as error:
             self._note(error)
@@ -155,6 +154,10 @@ class HandlingContext:
                 self._confirmed.set_result(None)
         self._outlet.counters.sent += messages
         return result
+
+    def _refuse_if_ended(self) -> None:
+        if self._ended:
+            raise Closed("the try that this context belongs to has ended", where=f"handlers.{self.handler}")
 
     def _note(self, error: BaseException) -> None:
         if self._unseen is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import Final
 
-from dragoman.errors import NotGranted, nearest
+from dragoman.errors import ConfigError, NotGranted, Problem, nearest
 from dragoman.message import Channel
 
 #: Names that were found to be granted are remembered up to this number: a guest may make up any number of them.
@@ -27,10 +27,17 @@ class Grants:
     """
 
     def __init__(self, handler: str, by_client: Mapping[str, Iterable[str]]) -> None:
-        """Grants of that handler: patterns by the client's name."""
+        """Grants of that handler: patterns by the client's name.
+
+        Raises:
+            ConfigError: one of them is no pattern.
+        """
         self._handler = handler
         self._patterns = {client: tuple(patterns) for client, patterns in by_client.items()}
-        self._compiled = {client: [_compile(p) for p in patterns] for client, patterns in self._patterns.items()}
+        try:
+            self._compiled = {client: [_compile(p) for p in patterns] for client, patterns in self._patterns.items()}
+        except ValueError as error:
+            raise ConfigError([Problem("", f"handlers.{handler}.publish", str(error))]) from None
         self._granted: dict[tuple[str, str], Channel] = {}
 
     @property

@@ -125,7 +125,11 @@ class Host:
         finally:
             for runner in self._runners:
                 if runner.tasks:
-                    _log.error("%d tries did not end when they were cancelled", len(runner.tasks), extra={"handler": runner.name})
+                    _log.error(
+                        "%d tries did not end when they were cancelled",
+                        len(runner.tasks),
+                        extra={"handler": runner.name},
+                    )
             await self._open.aclose()
             self._ended.set()
 

@@ -250,7 +250,13 @@ class Runner:
             source.finish(delivery, ACCEPT)
             return
         client, channel = target
-        letter = dead_letter(delivery.message, failure, handler=self.name, client=source.address.client.name, channel=source.address.channel)
+        letter = dead_letter(
+            delivery.message,
+            failure,
+            handler=self.name,
+            client=source.address.client.name,
+            channel=source.address.channel,
+        )
         try:
             await self._outlet.clients[client].publish(channel, letter)
         except asyncio.CancelledError:
