@@ -70,7 +70,7 @@ class Runner:
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
         """The tries and dead letters under way."""
-        return {*self._running, *self._letters}
+        return {task for task in (*self._running, *self._letters) if not task.done()}
 
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once; what is ready is still handled."""
@@ -159,9 +159,10 @@ class Runner:
             source.give_back(delivery)
         else:
             self._failed(source, delivery, attempt, error)
-        self._fill()
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
+            asyncio.current_task().add_done_callback(asyncio.Task.exception)  # type: ignore[union-attr]
             raise error
+        self._fill()
 
     async def _call(self, message: Message, context: HandlingContext) -> BaseException | None:
         """What went wrong; a `CancelledError` only where the try was cancelled from outside."""
