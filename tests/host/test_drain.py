@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -248,10 +249,8 @@ async def test_handlers_that_ignore_their_cancellation_do_not_hang_the_end(caplo
 
     async def work(message: Message, context: Context) -> None:
         while not go.is_set():
-            try:
+            with suppress(asyncio.CancelledError):
                 await go.wait()
-            except asyncio.CancelledError:
-                pass
 
     async with running(broker, work) as host:
         await until(lambda: host.counters["work"].in_hand)

@@ -128,7 +128,9 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_in_a_handler_ends_the_host_and_gives_everything_back() -> None:
     """It is the user's, not the handler's."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout.startswith("interrupted [b'0', b'1', b'2']")
     assert done.stdout.strip().endswith(" 0")
     assert done.stderr == ""

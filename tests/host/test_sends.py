@@ -49,7 +49,8 @@ async def test_what_is_not_granted_is_refused_and_fails_the_try() -> None:
         await until(lambda: broker.accepted("in"))
     assert broker.data("secret") == []
     assert broker.messages("dead")[0].get("dragoman-reason") == (
-        "handlers.work.publish: no grant to publish to 'secret' of the client 'main'; expected a channel that matches 'out'"
+        "handlers.work.publish: no grant to publish to 'secret' of the client 'main'; "
+        "expected a channel that matches 'out'"
     )
 
 
@@ -180,7 +181,7 @@ async def test_a_context_ends_with_its_try() -> None:
 
     async with running(broker, work):
         await until(lambda: broker.accepted("in"))
-        with pytest.raises(Closed, match="handlers.work: the try that this context belongs to has ended"):
+        with pytest.raises(Closed, match=r"handlers\.work: the try that this context belongs to has ended"):
             await kept[0].publish("out", b"x")
     assert broker.data("out") == []
 

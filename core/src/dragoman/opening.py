@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from dragoman.client import Client
 from dragoman.config.load import load
 from dragoman.config.model import ClientConfig, Config
+from dragoman.config.problems import problems_of
 from dragoman.errors import ConfigError, Problem, nearest
 from dragoman.link import Link
 from dragoman.plugins import Plugins, load_plugins
@@ -59,12 +62,19 @@ def _section(source: Source, client: str | None, plugins: Plugins) -> tuple[str,
     if isinstance(source, ClientConfig):
         return client or source.adapter or "client", source
     if isinstance(source, Mapping):
-        config = ClientConfig.model_validate(source)
+        config = _validated(source)
         return client or config.adapter or "client", config
     scheme = _SCHEME.match(source) if isinstance(source, str) else None
     if scheme is not None:
-        return client or scheme[1], ClientConfig.model_validate({"url": source})
+        return client or scheme[1], _validated({"url": source})
     return _of_file(load(Path(source), plugins), source, client)
+
+
+def _validated(section: Mapping[str, Any]) -> ClientConfig:
+    try:
+        return ClientConfig.model_validate(section)
+    except ValidationError as error:
+        raise ConfigError(problems_of(error, ClientConfig, section)) from None
 
 
 def _of_file(config: Config, path: str | os.PathLike[str], client: str | None) -> tuple[str, ClientConfig]:

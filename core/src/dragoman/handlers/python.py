@@ -89,7 +89,8 @@ def _import(name: str, folder: Path) -> ModuleType:
 
 def _no_module(name: str, missing: str, folder: Path) -> ConfigError:
     parent, _, _ = missing.rpartition(".")
-    places = list(sys.modules[parent].__path__) if parent in sys.modules else [str(folder)]
+    # A module that is no package has no modules in it.
+    places = list(getattr(sys.modules[parent], "__path__", ())) if parent in sys.modules else [str(folder)]
     prefix = f"{parent}." if parent else ""
     choices = [prefix + found.name for found in pkgutil.iter_modules(places)]
     what = f"there is no module {missing!r}" + (f" (of {name!r})" if missing != name else "")
