@@ -153,7 +153,7 @@ async def test_requests_are_answered(client: Client) -> None:
     replies = await client.request("questions", "2+2", timeout=5, expected=2)
     assert [reply.data for reply in replies] == [b"4", b"four"]
     await answering
-    with pytest.raises(TimedOut, match="orders: no reply within 0.01 s"):
+    with pytest.raises(TimedOut, match=r"orders: no reply within 0.01 s"):
         await client.request("questions", b"2+2", timeout=0.01)
 
 
