@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from dragoman.config.units import Duration, Size
 
@@ -19,7 +19,7 @@ class EmbeddedConfig(BaseModel):
     `path` and `url` say the same thing in two ways; at most one of them is given. After validation `path` holds it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     path: str = Field(
         "dragoman.db",
@@ -78,6 +78,12 @@ class EmbeddedConfig(BaseModel):
         if "\0" in path:
             raise ValueError("a path can't contain a NUL character")
         return path
+
+    @field_validator("path")
+    @classmethod
+    def _beside_the_configuration(cls, path: str, info: ValidationInfo) -> str:
+        folder = (info.context or {}).get("folder")
+        return path if folder is None or path == MEMORY else str(folder / path)
 
     @property
     def in_memory(self) -> bool:
