@@ -1,0 +1,72 @@
+"""A component that is compiled, linked and ready to be instantiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dragoman.config.model import LimitsConfig
+from dragoman.handlers.component import capi
+from dragoman.handlers.component.engine import Engine
+from dragoman.handlers.component.linker import Linker
+from dragoman.handlers.component.types import FunctionType
+from dragoman.handlers.component.values import Reader, Writer, reader, writer
+from dragoman.handlers.component.wasi import Wasi
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Export:
+    """A function that the host calls in the guest.
+
+    Attributes:
+        index: where the engine finds it.
+        writers: of its arguments.
+        read: its result; None where it has none.
+    """
+
+    index: int
+    writers: tuple[Writer, ...]
+    read: Reader | None
+
+
+class Program:
+    """A component with its imports.
+
+    Attributes:
+        engine: the engine.
+        component: the compiled code in the C API; the program deletes it.
+        linker: its imports.
+        limits: what each instance may use up.
+        wasi: the system as its instances see it; None where it imports none of it.
+    """
+
+    def __init__(self, engine: Engine, component: int, linker: Linker, limits: LimitsConfig, wasi: Wasi | None) -> None:
+        self.engine = engine
+        self.component = component
+        self.linker = linker
+        self.limits = limits
+        self.wasi = wasi
+        self._indexes: list[int] = []
+
+    def export(self, interface: str, name: str, type_: FunctionType) -> Export:
+        """A function of an interface that the component exports."""
+        outer = self._index(0, interface)
+        resources: dict[str, Any] = self.linker.resources
+        writers = tuple(writer(parameter, resources) for _, parameter in type_.parameters)
+        read = reader(type_.result, resources) if type_.result else None
+        return Export(self._index(outer, name), writers, read)
+
+    def _index(self, outer: int, name: str) -> int:
+        encoded = name.encode()
+        index: int = capi.component_export(self.component, outer, encoded, len(encoded))
+        self._indexes.append(index)
+        return index
+
+    def close(self) -> None:
+        """Let go of the code and its imports, once no instance is left. Idempotent."""
+        component, self.component = self.component, 0
+        while self._indexes:
+            capi.export_delete(self._indexes.pop())
+        if component:
+            capi.component_delete(component)
+        self.linker.close()
