@@ -487,7 +487,8 @@ def _read_own(_type: Type, _: dict[str, int]) -> Reader:
 
 
 def _write_own(type_: Type, resources: dict[str, int]) -> Writer:
-    resource = resources[type_.names[0]]
+    if (resource := resources.get(type_.names[0])) is None:
+        raise _unknown(type_)
     new, to_any, delete = capi.host_new, capi.host_to_any, capi.host_delete
 
     def write(table: Table, place: int, value: Any) -> None:

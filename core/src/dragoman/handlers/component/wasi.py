@@ -14,7 +14,7 @@ from dragoman.errors import ComponentError, Trapped
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.linker import HostFunction, Linker
 from dragoman.handlers.component.output import Output
-from dragoman.handlers.component.types import Interface, Shape
+from dragoman.handlers.component.types import FunctionType, Interface, Shape
 
 #: The packages of WASI 0.2 that the engine provides.
 _PROVIDED: Final = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[\w-]+@0\.2\.\d+")
@@ -105,10 +105,13 @@ def _strings(texts: Iterable[str]) -> Any:
 
 def _clock(interface: Interface) -> Iterable[HostFunction]:
     """A monotonic clock that can be read but not waited for: waiting would stop the whole host."""
-    calls = {"now": lambda _session: monotonic_ns(), "resolution": lambda _session: 1}
+    reads = {"now": lambda _session: monotonic_ns(), "resolution": lambda _session: 1}
     for name, type_ in interface.functions.items():
-        yield HostFunction(name, type_, calls.get(name, _refuse))
+        if name in reads:
+            yield HostFunction(name, type_, reads[name])
+        else:  # neither reads its arguments nor returns
+            yield HostFunction(name, FunctionType((), None), _refuse)
 
 
-def _refuse(*_: Any) -> None:
+def _refuse(_session: object) -> None:
     raise Trapped("the guest wants to wait on a clock, which is not granted", expected="`sleep = true` in its `wasi`")

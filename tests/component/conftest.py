@@ -1,0 +1,18 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dragoman.handlers.component.components import Components
+from tests.component.harness import COMPILED, Recorder
+
+
+@pytest.fixture
+async def components() -> AsyncIterator[Components]:
+    found = Components(COMPILED)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def context() -> Recorder:
+    return Recorder()
