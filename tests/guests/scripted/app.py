@@ -143,6 +143,11 @@ def keep(message, number):
     return len(kept)
 
 
+def keep_bytes(message, size):
+    """Take memory."""
+    return len(bytearray(size))
+
+
 def fail(message, case, text=""):
     """Return an error."""
     cases = {"connection": Error_Connection, "permission-denied": Error_PermissionDenied, "other": Error_Other}

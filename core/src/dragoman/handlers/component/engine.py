@@ -69,6 +69,10 @@ class Engine:
         finally:
             capi.bytes_delete(out.address)
 
+    def discard(self, component: int) -> None:
+        """Delete the compiled code; instances of it keep what they need."""
+        capi.component_delete(component)
+
     def close(self) -> None:
         """Let go of the engine; what still runs on it keeps it alive. Idempotent."""
         pointer, self.pointer = self.pointer, 0

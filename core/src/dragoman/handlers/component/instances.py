@@ -173,8 +173,10 @@ class Instance:
             while not poll(future):
                 if self._operation is not None:
                     await self._operate()
-                else:
-                    await sleep(0)
+                    # It may have been done without waiting for anything.
+                    if monotonic() <= self.until:
+                        continue
+                await sleep(0)
                 if self._hurried:
                     self._hurried = False
                     capi.context_yield_interval(self.context, _SLICE)

@@ -88,15 +88,19 @@ class Interface:
 
     def __str__(self) -> str:
         """The text in WIT, one item a line; a type that has a name goes by it."""
-        named = {str(type_): name for name, type_ in self.types.items() if type_.names and type_.kind != "own"}
+        named = sorted(((str(type_), name) for name, type_ in self.types.items() if type_.names), key=_length, reverse=True)
         lines = [f"resource {name};" for name in self.resources]
         lines += [f"type {name} = {type_};" for name, type_ in self.types.items()]
         for name, function in self.functions.items():
             text = str(function)
-            for type_text, type_name in named.items():
+            for type_text, type_name in named:
                 text = text.replace(type_text, type_name)
             lines.append(f"{name}: {text};")
         return "\n".join(lines)
+
+
+def _length(named: tuple[str, str]) -> int:
+    return len(named[0])
 
 
 Item = Interface | FunctionType | str
