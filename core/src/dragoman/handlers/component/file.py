@@ -14,7 +14,7 @@ _MAGIC: Final = b"\0asm"
 _MODULE: Final = b"\x01\0\0\0"
 _COMPONENT: Final = b"\x0d\0\x01\0"
 #: What the compiler says of a component that needs the asynchronous component model.
-_ASYNCHRONOUS: Final = ("async", "stream", "future")
+_ASYNCHRONOUS: Final = "component model async"
 
 
 def read(path: Path) -> bytes:
@@ -52,7 +52,7 @@ def compiled(engine: Engine, cache: Cache, data: bytes, compiling: Callable[[], 
         return cache.component(engine, data, compiling)
     except ComponentError as error:
         text = " ".join(error.what.split())
-        if "requires the component model" in text and any(word in text for word in _ASYNCHRONOUS):
+        if _ASYNCHRONOUS in text:
             raise ComponentError(
                 f"the component is asynchronous, as of WASI 0.3 ({text})", expected="a component for WASI 0.2"
             ) from None

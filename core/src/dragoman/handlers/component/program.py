@@ -48,9 +48,9 @@ class Program:
         self.wasi = wasi
         self._indexes: list[int] = []
 
-    def export(self, interface: str, name: str, type_: FunctionType) -> Export:
-        """A function of an interface that the component exports."""
-        outer = self._index(0, interface)
+    def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
+        """A function that the component exports, by itself or in an interface."""
+        outer = self._index(0, interface) if interface else 0
         resources: dict[str, Any] = self.linker.resources
         writers = tuple(writer(parameter, resources) for _, parameter in type_.parameters)
         read = reader(type_.result, resources) if type_.result else None
