@@ -1,26 +1,27 @@
 """What a message costs in a component, beside the same guest and host functions on wasmtime-py's public API.
 
-The guest reads its message, makes another, sets content type and metadata and sends it: six calls of the host. Both sides
-make a new store and instance for each message, and both have the component compiled. `reuse` is our side with an instance
-that is kept. The host functions do the same on both sides: tables of objects, and a list for what is sent.
+The guest reads its message, makes another, sets content type and metadata and sends it: six calls of the host. Both
+sides make a new store and instance for each message, and both have the component compiled. `reuse` is our side with an
+instance that is kept. The host functions do the same on both sides: tables of objects, and a list for what is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from tests.component.harness import Recorder
+from tests.guests.build import guest
 
 from benchmarks.report import Figure, report
 from dragoman.config.model import HandlerConfig
 from dragoman.handlers.component.components import Components
 from dragoman.message import Message
-from tests.guests.build import guest
 
 ROUNDS = 7
 #: Bytes of a body, messages in a round, and the ratio that is wanted.
@@ -28,27 +29,6 @@ SIZES = ((256, 400, 4), (4096, 100, 15), (65_536, 8, None))
 VERSION = "0.2.0-draft"
 
 Run = Callable[[bytes, int], Awaitable[float]]
-
-
-class Context:
-    """A context that keeps what is sent."""
-
-    handler, client, attempt = "bench", "default", 1
-    log = logging.LoggerAdapter(logging.getLogger("bench"))
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-
-    def connect(self, client: str) -> None: ...
-
-    async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
-        self.sent += messages
-
-    async def request(self, channel: str, message: Message, **_: Any) -> Sequence[Message]:
-        raise NotImplementedError
-
-    async def reply(self, to: Message, *replies: Message) -> None:
-        raise NotImplementedError
 
 
 class PublicApi:
@@ -112,12 +92,12 @@ def ours(handler: Any) -> Run:
     """Seconds per message on our engine."""
 
     async def run(data: bytes, count: int) -> float:
-        context, message = Context(), Message(data)
+        context, message = Recorder(), Message(data)
         start = perf_counter()
         for _ in range(count):
             await handler.handle(message, context)
         took = perf_counter() - start
-        assert [sent.data for sent in context.sent] == [data.upper()] * count
+        assert [sent.data for _, _, sent in context.sent] == [data.upper()] * count
         return took / count
 
     return run

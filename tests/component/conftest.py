@@ -8,6 +8,7 @@ from tests.component.harness import COMPILED, Recorder
 
 @pytest.fixture
 async def components() -> AsyncIterator[Components]:
+    """Components on an engine of their own, with the code that earlier runs compiled."""
     found = Components(COMPILED)
     yield found
     await found.close()
@@ -15,4 +16,5 @@ async def components() -> AsyncIterator[Components]:
 
 @pytest.fixture
 def context() -> Recorder:
+    """A context that remembers."""
     return Recorder()

@@ -36,13 +36,16 @@ class Recorder:
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """See `Context`."""
         return logging.LoggerAdapter(self.logger, {"handler": self.handler})
 
     def connect(self, client: str) -> None:
+        """Grant everything but `denied`."""
         if client == "denied":
             raise NotGranted("the client 'denied' is not granted", expected="default")
 
     async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
+        """Remember the messages."""
         if self.on_publish:
             await self.on_publish()
         self.sent += [(client, channel, message) for message in messages]
@@ -51,12 +54,14 @@ class Recorder:
         self, channel: str, message: Message, *, client: str | None = None, timeout: float | None = None,
         expected: int | None = None,
     ) -> Sequence[Message]:  # fmt: skip
+        """Remember the request, and answer it."""
         self.requests.append(
             {"channel": channel, "data": message.data, "client": client, "timeout": timeout, "expected": expected}
         )
         return await self.on_request() if self.on_request else [Message(b"reply")]
 
     async def reply(self, to: Message, *replies: Message) -> None:
+        """Remember the replies."""
         if self.on_reply:
             await self.on_reply()
         self.replies += [(to, reply) for reply in replies]

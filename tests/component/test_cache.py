@@ -14,6 +14,7 @@ from tests.guests.build import guest
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
+    """An engine."""
     engine = Engine()
     yield engine
     engine.close()
@@ -36,17 +37,20 @@ class Compiles:
 
     @property
     def file(self) -> Path:
+        """The one file of compiled code."""
         (path,) = self.folder.glob("*.compiled")
         return path
 
 
 @pytest.fixture
 def compiles(engine: Engine, tmp_path: Path) -> Compiles:
+    """A cache that is empty."""
     return Compiles(engine, tmp_path / "cache")
 
 
 @pytest.fixture
 def data() -> bytes:
+    """A component."""
     return guest("upper").read_bytes()
 
 
@@ -64,9 +68,7 @@ def test_another_component_has_code_of_its_own(compiles: Compiles, data: bytes) 
     assert len([*compiles.folder.glob("*.compiled")]) == 2
 
 
-def test_another_engine_has_code_of_its_own(
-    compiles: Compiles, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_engine_has_code_of_its_own(compiles: Compiles, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its version, settings and machine are part of the name."""
     assert compiles(data) == 1
     monkeypatch.setattr(Engine, "identity", staticmethod(lambda: "another"))

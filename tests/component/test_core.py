@@ -144,9 +144,7 @@ async def test_a_request_in_the_form_of_2024_10(components: Components, context:
     assert await handler.channels(context) == ["first", "second"]
 
 
-async def test_a_guest_that_leaves_its_channels_to_the_configuration(
-    components: Components, context: Recorder
-) -> None:
+async def test_a_guest_that_leaves_its_channels_to_the_configuration(components: Components, context: Recorder) -> None:
     """Without `get-topics` there is nothing to say."""
     assert await (await opened(components, "upper")).channels(context) is None
 

@@ -103,11 +103,13 @@ async def test_a_deadline_takes_effect_at_once(components: Components, context: 
 async def test_a_thousand_guests_wait_at_once(components: Components) -> None:
     """Each is put aside, not given a thread; a thousand and first waits for room."""
     handler = await opened(components, "upper")
-    gate, waiting = asyncio.Event(), 0
+    gate, full, waiting = asyncio.Event(), asyncio.Event(), 0
 
     async def publish() -> None:
         nonlocal waiting
         waiting += 1
+        if waiting == 1000:
+            full.set()
         await gate.wait()
 
     contexts = [Recorder() for _ in range(1001)]
@@ -116,9 +118,8 @@ async def test_a_thousand_guests_wait_at_once(components: Components) -> None:
     async with asyncio.TaskGroup() as group:
         for context in contexts:
             group.create_task(handler.handle(Message(b"a"), context))
-        while waiting < 1000:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
+        await full.wait()
+        await asyncio.sleep(0.01)  # long enough for one more, if there were room
         assert waiting == 1000
         assert len(components._engine.live) == 1000
         gate.set()

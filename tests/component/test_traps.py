@@ -12,7 +12,7 @@ import weakref
 
 import pytest
 
-from dragoman.errors import HandlerFailed, Trapped
+from dragoman.errors import Trapped
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.component.generations import core
 from dragoman.handlers.component.generations.core import GuestMessage
@@ -123,9 +123,7 @@ async def test_6_one_call_at_a_time_in_each_store(components: Components) -> Non
     contexts = [Recorder() for _ in range(20)]
     for context in contexts:
         context.on_publish = publish
-    await asyncio.gather(
-        *(handler.handle(Message(f"m{n}".encode()), context) for n, context in enumerate(contexts))
-    )
+    await asyncio.gather(*(handler.handle(Message(f"m{n}".encode()), context) for n, context in enumerate(contexts)))
     assert [context.sent[0][2].data for context in contexts] == [f"M{n}".encode() for n in range(20)]
     assert len(components._engine.live) == 20
 
@@ -143,16 +141,18 @@ async def test_7_the_hosts_objects_go_with_the_store(
             super().__init__(origin)
             made.append(weakref.ref(self))
 
+    enough = asyncio.Event()
+
     async def publish() -> None:
         if len(made) > 10:
+            enough.set()
             await asyncio.Event().wait()
 
     monkeypatch.setattr(core, "GuestMessage", Watched)
     context.on_publish = publish
     handler = await opened(components, "misbehaves")
     task = asyncio.create_task(handler.handle(Message(b"S"), context))
-    while len(made) <= 10:
-        await asyncio.sleep(0)
+    await enough.wait()
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
@@ -224,9 +224,7 @@ async def test_11_a_computing_guest_lets_the_loop_run_by_fuel(components: Compon
     assert turns > 20
 
 
-async def test_12_a_reused_guest_that_keeps_its_messages_is_replaced(
-    components: Components, context: Recorder
-) -> None:
+async def test_12_a_reused_guest_that_keeps_its_messages_is_replaced(components: Components, context: Recorder) -> None:
     """Messages that a guest never drops pile up; before it may hold no more, a new instance takes over."""
     handler = await opened(components, "scripted", instances="reuse", limits={"objects": 100})
     counts = []

@@ -21,13 +21,14 @@ from dragoman.handlers.component.linker import HostFunction, Linker
 from dragoman.handlers.component.program import Export, Program
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import Interface, Type
-from dragoman.handlers.component.values import Err, reader, writer
+from dragoman.handlers.component.values import Err, Values
 from tests.guests.build import component
 
 TEXT = st.text(max_size=60)  # no surrogates: hypothesis leaves them out
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=8)
 ERROR = st.one_of(
-    st.just(("timeout", None)), *(st.tuples(st.just(case), TEXT) for case in ("connection", "permission-denied", "other"))
+    st.just(("timeout", None)),
+    *(st.tuples(st.just(case), TEXT) for case in ("connection", "permission-denied", "other")),
 )
 _ERROR = '(variant (case "timeout") (case "connection" string) (case "permission-denied" string) (case "other" string))'
 
@@ -68,18 +69,23 @@ class Echo:
 
 
 def words(*offsets: int) -> tuple[tuple[int, str], ...]:
+    """A layout of plain 32-bit words."""
     return tuple((offset, "i32.store") for offset in offsets)
 
 
 def integers(bits: int, *, signed: bool) -> st.SearchStrategy[int]:
+    """Every integer of so many bits."""
     low = -(1 << bits - 1) if signed else 0
     return st.integers(low, low + (1 << bits) - 1)
 
 
 ECHOES = {
     "bool": Echo("bool", "i32", st.booleans()),
-    **{f"s{bits}": Echo(f"s{bits}", "i64" if bits == 64 else "i32", integers(bits, signed=True)) for bits in (8, 16, 32, 64)},
-    **{f"u{bits}": Echo(f"u{bits}", "i64" if bits == 64 else "i32", integers(bits, signed=False)) for bits in (8, 16, 32, 64)},
+    **{
+        f"{sign}{bits}": Echo(f"{sign}{bits}", "i64" if bits == 64 else "i32", integers(bits, signed=sign == "s"))
+        for bits in (8, 16, 32, 64)
+        for sign in "su"
+    },
     "f32": Echo("f32", "f32", st.floats(width=32, allow_nan=False)),
     "f64": Echo("f64", "f64", st.floats(allow_nan=False)),
     "char": Echo("char", "i32", st.characters(exclude_categories=("Cs",))),
@@ -99,7 +105,12 @@ ECHOES = {
     "error-text": Echo("(result (error string))", "i32 i32 i32", st.none() | TEXT.map(Err), words(0, 4, 8)),
     "enum": Echo('(enum "kafka" "amqp" "raw")', "i32", st.sampled_from(["kafka", "amqp", "raw"])),
     "flags": Echo('(flags "a" "b" "c")', "i32", st.frozensets(st.sampled_from("abc"))),
-    "tuple": Echo("(tuple u8 u32)", "i32 i32", st.tuples(integers(8, signed=False), integers(32, signed=False)), words(0, 4)),
+    "tuple": Echo(
+        "(tuple u8 u32)",
+        "i32 i32",
+        st.tuples(integers(8, signed=False), integers(32, signed=False)),
+        words(0, 4),
+    ),
     "record": Echo(
         '(record (field "subject" string) (field "body" (list u8)) (field "reply-to" (option string)))',
         "i32 i32 i32 i32 i32 i32 i32",
@@ -110,6 +121,7 @@ ECHOES = {
 
 
 def echo_guest() -> str:
+    """The guest, in WAT."""
     cores, lifts = zip(*(echo.wat(name) for name, echo in ECHOES.items()), strict=True)
     return f"""(component
       (import "host" (instance $host
@@ -123,7 +135,7 @@ def echo_guest() -> str:
         (global $top (mut i32) (i32.const 1024))
         (func (export "clear") (global.set $top (i32.const 1024)))
         (func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32) (global.get $top)
-          (global.set $top (i32.and (i32.add (i32.add (global.get $top) (local.get $size)) (i32.const 15)) (i32.const -16)))))
+          (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16))))))
       (core instance $heap (instantiate $heap))
       (alias core export $heap "memory" (core memory $memory))
       (alias core export $heap "realloc" (core func $realloc))
@@ -185,10 +197,12 @@ class Guest:
         self.loop.run_until_complete(self.instance.start())
 
     def __call__(self, name: str, *values: Any) -> Any:
+        """Call a function."""
         self.loop.run_until_complete(self.instance.call(self.exports["clear"]))
         return self.loop.run_until_complete(self.instance.call(self.exports[name], *values))
 
     def close(self) -> None:
+        """Drop it."""
         self.instance.close()
         self.program.close()
         self.loop.close()
@@ -196,6 +210,7 @@ class Guest:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Guest]:
+    """The guest; one for all tests."""
     engine = Engine()
     guest = Guest(engine)
     yield guest
@@ -291,13 +306,14 @@ def test_handles(echo: Guest) -> None:
 @pytest.mark.parametrize("kind", ["future", "stream", "error-context", "map", "fixed-list"])
 def test_types_that_can_not_cross(kind: Any) -> None:
     """They are found when the converters are built, not in the middle of a message."""
-    for build in (reader, writer):
+    values = Values({})
+    for build in (values.reader, values.writer):
         with pytest.raises(ComponentError, match="can't cross"):
-            build(Type(kind), {})
+            build(Type(kind))
         with pytest.raises(ComponentError, match="can't cross"):
-            build(Type("option", (), (Type("option", (), (Type("u8"),)),)), {})
+            build(Type("option", (), (Type("option", (), (Type("u8"),)),)))
     with pytest.raises(ComponentError, match="can't cross"):
-        writer(Type("own", ("unknown",)), {})
+        values.writer(Type("own", ("unknown",)))
 
 
 def test_a_full_table(echo: Guest) -> None:

@@ -1,7 +1,7 @@
 """Builds the guests of the tests and benchmarks, and keeps them under `.cache/` by the content of their sources.
 
-    from tests.guests.build import guest
-    path = guest("upper")
+from tests.guests.build import guest
+path = guest("upper")
 """
 
 from __future__ import annotations

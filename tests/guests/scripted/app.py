@@ -45,12 +45,12 @@ def forward(message, topic):
 
 def change(message, steps):
     """Change the message in steps, each the name of a method and its arguments, and say what came of it."""
+    decode = {"set_metadata": lambda pairs: [tuple(pair) for pair in pairs], "set_data": str.encode}
     for name, *arguments in steps:
-        if name == "set_metadata":
-            arguments = [[tuple(pair) for pair in arguments[0]]]
-        if name == "set_data":
-            arguments = [arguments[0].encode()]
-        getattr(message, name)(*arguments)
+        if name in decode:
+            getattr(message, name)(decode[name](*arguments))
+        else:
+            getattr(message, name)(*arguments)
     return echo(message)
 
 
@@ -97,7 +97,10 @@ def say(message, out="", err="", times=1):
 
 def see(message):
     """What of the system is visible."""
-    return {"environment": dict(os.environ), "root": sorted(map(str, Path("/").iterdir())) if Path("/").exists() else []}
+    return {
+        "environment": dict(os.environ),
+        "root": sorted(map(str, Path("/").iterdir())) if Path("/").exists() else [],
+    }
 
 
 def read(message, path):
@@ -165,8 +168,11 @@ def described(error):
 
 
 class IncomingHandler(exports.IncomingHandler):
+    """The handler."""
+
     def handle(self, message):
-        global calls
+        """Do what the message says."""
+        global calls  # noqa: PLW0603 - what one instance has seen
         calls += 1
         order = json.loads(message.data())
         catch = order.pop("catch", False)

@@ -1,8 +1,8 @@
 """wasmtime's C API: the functions that the engine calls, with their types, and nothing else.
 
-The Python package `wasmtime` is only where the shared library comes from. Its own Python layer is not imported: it has no
-asynchronous calls for components, it converts a payload byte by byte, and it takes 30 ms to import. Pointers are plain
-integers here.
+The Python package `wasmtime` is only where the shared library comes from. Its own Python layer is not imported: it has
+no asynchronous calls for components, it converts a payload byte by byte, and it takes 30 ms to import. Pointers are
+plain integers here.
 
 Importing this module loads the library, so it is imported only where a component is used.
 """

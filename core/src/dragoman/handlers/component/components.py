@@ -109,8 +109,6 @@ def _linked(
     try:
         recognition.link(linker, shape, generation)
         if wasi is not None:
-            if problems := wasi.problems():
-                raise ComponentError("; ".join(problems), expected="folders that exist under `wasi`")
             wasi.link(linker, shape)
         return program, generation.enter(program, shape)
     except BaseException:

@@ -89,7 +89,7 @@ class Engine:
 def _machine() -> str:
     # Compiled code uses what the processor offers; a cache folder may be shared by different machines.
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - not a path of a user
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             return next((line for line in file if line.startswith(("flags", "Features"))), "")
     except OSError:
         return ""
@@ -105,4 +105,4 @@ def _enable_faulthandler() -> None:
         try:
             faulthandler.enable()
         except (AttributeError, OSError, RuntimeError, ValueError):
-            faulthandler.enable(open("/dev/null", "w", encoding="ascii"))  # noqa: PTH123, SIM115 - open for good
+            faulthandler.enable(open("/dev/null", "w", encoding="ascii"))  # noqa: SIM115 - open for good

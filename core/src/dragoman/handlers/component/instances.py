@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from dragoman.errors import ComponentError, Trapped
+from dragoman.errors import Trapped
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.memory import WORDS, Words
 from dragoman.handlers.component.traps import trapped
@@ -254,7 +254,7 @@ class Instances:
             self._release()
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back, and the program with the last. Idempotent."""
+        """Close what is idle. What is in use is closed when it comes back, the program with the last. Idempotent."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

@@ -13,11 +13,11 @@ from dragoman.handlers.component import capi
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.memory import WORDS, Words
 from dragoman.handlers.component.types import FunctionType
-from dragoman.handlers.component.values import Reader, Writer, reader, writer
+from dragoman.handlers.component.values import Reader, Values, Writer
 
-#: The C library's `strlen` is what asks whether a suspended host function is done: the engine calls a continuation with a
-#: pointer and takes its result for a bool. The pointer leads to a word that is 0 (an empty text, so 0) or 1 (a text of one
-#: byte, so 1). A callback into Python would do the same for a microsecond each time.
+#: The C library's `strlen` is what asks whether a suspended host function is done: the engine calls a continuation with
+#: a pointer and takes its result for a bool. The pointer leads to a word that is 0 (an empty text, so 0) or 1 (a text
+#: of one byte, so 1). A callback into Python would do the same for a microsecond each time.
 _IS_DONE: Final[Any] = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
 _DONE: Final = Words(1)
 WORDS[_DONE.index] = 1
@@ -47,6 +47,7 @@ class Linker:
     Attributes:
         pointer: the linker in the C API.
         resources: the numbers of the resources that the host provides, by name.
+        values: builds converters that know these resources.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -54,11 +55,12 @@ class Linker:
         self._callbacks: list[Any] = []
         self.pointer: int = capi.linker_new(engine.pointer)
         self.resources: dict[str, int] = {}
+        self.values = Values(self.resources)
         # What is denied is defined over what the system interfaces would do.
         capi.linker_shadowing(self.pointer, True)
 
     def add_wasi(self) -> None:
-        """Link the system interfaces of WASI 0.2. Synchronous ones: the asynchronous ones end the process at a sleep."""
+        """Link the system interfaces of WASI 0.2: the synchronous ones; the others end the process at a sleep."""
         capi.check(capi.linker_wasi(self.pointer))
 
     def add_interface(self, name: str, functions: Sequence[HostFunction], resources: Sequence[str] = ()) -> None:
@@ -99,8 +101,8 @@ class Linker:
 
     def _add_function(self, interface: int, function: HostFunction) -> None:
         try:
-            readers = [reader(type_, self.resources) for _, type_ in function.type.parameters]
-            write = writer(function.type.result, self.resources) if function.type.result else None
+            readers = [self.values.reader(type_) for _, type_ in function.type.parameters]
+            write = self.values.writer(function.type.result) if function.type.result else None
         except ComponentError as error:
             raise ComponentError(error.what, where=function.name) from None
         callback: Any

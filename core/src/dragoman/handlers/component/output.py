@@ -9,8 +9,8 @@ from typing import Final
 
 from dragoman.handlers.component.text import printable
 
-#: Bytes that an instance may print in its life; writing more is an error for the guest. It is much more than what reaches
-#: the log, and takes memory only as it is used.
+#: Bytes that an instance may print in its life; the engine refuses to write more. It is much more than what reaches the
+#: log, and takes memory only as it is used.
 _CAPACITY: Final = 16 * 2**20
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 _LEVELS: Final = {"stdout": logging.INFO, "stderr": logging.WARNING}

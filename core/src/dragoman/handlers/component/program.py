@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dragoman.config.model import LimitsConfig
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.types import FunctionType
-from dragoman.handlers.component.values import Reader, Writer, reader, writer
+from dragoman.handlers.component.values import Reader, Writer
 from dragoman.handlers.component.wasi import Wasi
 
 
@@ -51,9 +50,9 @@ class Program:
     def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
         """A function that the component exports, by itself or in an interface."""
         outer = self._index(0, interface) if interface else 0
-        resources: dict[str, Any] = self.linker.resources
-        writers = tuple(writer(parameter, resources) for _, parameter in type_.parameters)
-        read = reader(type_.result, resources) if type_.result else None
+        values = self.linker.values
+        writers = tuple(values.writer(parameter) for _, parameter in type_.parameters)
+        read = values.reader(type_.result) if type_.result else None
         return Export(self._index(outer, name), writers, read)
 
     def _index(self, outer: int, name: str) -> int:

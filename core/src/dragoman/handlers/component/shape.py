@@ -9,13 +9,8 @@ from dragoman.handlers.component import capi
 from dragoman.handlers.component.memory import WORDS, Words, text_at
 from dragoman.handlers.component.types import FunctionType, Interface, Item, Kind, Shape, Type
 
-#: In the order of the C API's numbers.
-KINDS: Final[tuple[Kind, ...]] = (
-    "bool", "s8", "s16", "s32", "s64", "u8", "u16", "u32", "u64", "f32", "f64", "char", "string", "list", "record",
-    "tuple", "variant", "enum", "option", "result", "flags", "own", "borrow", "future", "stream", "error-context", "map",
-    "fixed-list",
-)  # fmt: skip
-assert set(KINDS) == set(get_args(Kind))  # noqa: S101 - two lists of one thing
+#: `Kind` lists them in the order of the C API's numbers.
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _COMPONENT, _INSTANCE, _MODULE, _FUNCTION, _RESOURCE, _CORE_FUNCTION, _TYPE = range(7)
 _OTHER: Final = {_COMPONENT: "component", _MODULE: "core module", _CORE_FUNCTION: "core function"}
 
@@ -135,11 +130,14 @@ def _type(index: int, resources: _Resources) -> Type:
         return Type(kind, (), (_taken(out.index + 2, resources),))
     if kind == "tuple":
         return Type(kind, (), tuple(_tuple_part(of, number, resources) for number in range(capi.tuple_count(of))))
+    return _named_type(kind, of, resources)
+
+
+def _named_type(kind: Kind, type_: int, resources: _Resources) -> Type:
+    """A type whose members have names, or one that has no members."""
     if kind in ("record", "variant"):
-        return _members(kind, of, resources)
-    if kind in ("enum", "flags"):
-        return Type(kind, tuple(_member_names(kind, of)))
-    return Type(kind)
+        return _members(kind, type_, resources)
+    return Type(kind, tuple(_member_names(kind, type_)) if kind in ("enum", "flags") else ())
 
 
 def _tuple_part(type_: int, number: int, resources: _Resources) -> Type:

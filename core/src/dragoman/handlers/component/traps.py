@@ -63,4 +63,3 @@ def _reason(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     _, _, last = lines[-1].partition(": ") if lines[-1][:1].isdigit() else ("", "", lines[-1])
     return printable(last.removeprefix("wasm trap: ") or lines[-1])[:_REASON]
-

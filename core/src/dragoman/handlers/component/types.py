@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char", "string", "list", "record",
-    "tuple", "variant", "enum", "option", "result", "flags", "own", "borrow", "future", "stream", "error-context", "map",
-    "fixed-list",
+    "bool", "s8", "s16", "s32", "s64", "u8", "u16", "u32", "u64", "f32", "f64", "char", "string", "list", "record",
+    "tuple", "variant", "enum", "option", "result", "flags", "own", "borrow", "future", "stream", "error-context",
+    "map", "fixed-list",
 ]  # fmt: skip
 
 
@@ -88,7 +88,9 @@ class Interface:
 
     def __str__(self) -> str:
         """The text in WIT, one item a line; a type that has a name goes by it."""
-        named = sorted(((str(type_), name) for name, type_ in self.types.items() if type_.names), key=_length, reverse=True)
+        named = sorted(
+            ((str(type_), name) for name, type_ in self.types.items() if type_.names), key=_length, reverse=True
+        )
         lines = [f"resource {name};" for name in self.resources]
         lines += [f"type {name} = {type_};" for name, type_ in self.types.items()]
         for name, function in self.functions.items():
@@ -108,7 +110,7 @@ Item = Interface | FunctionType | str
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a component imports and exports, by name. Anything that is no interface and no function is its kind's name."""
+    """What a component imports and exports, by name. What is neither interface nor function is its kind's name."""
 
     imports: dict[str, Item]
     exports: dict[str, Item]

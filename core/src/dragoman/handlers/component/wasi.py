@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final
 
@@ -59,7 +58,14 @@ class Wasi:
         ]
 
     def link(self, linker: Linker, shape: Shape) -> None:
-        """Provide the system interfaces; where waiting is not granted, the clock gives only the time."""
+        """Provide the system interfaces; where waiting is not granted, the clock gives only the time.
+
+        Raises:
+            ComponentError: a granted folder is not there.
+        """
+        granted = {**self._config.directories, **self._config.writable}
+        if missing := [repr(str(folder)) for folder in granted.values() if not folder.is_dir()]:
+            raise ComponentError(f"there is no folder {', '.join(missing)}", expected="folders that exist in `wasi`")
         linker.add_wasi()
         if self._config.sleep:
             return
@@ -91,11 +97,6 @@ class Wasi:
         output.stdout.seal()
         output.stderr.seal()
         return output
-
-    def problems(self) -> list[str]:
-        """What of the grants can't work: folders that are not there."""
-        granted = {**self._config.directories, **self._config.writable}
-        return [f"there is no folder {str(folder)!r}" for folder in granted.values() if not Path(folder).is_dir()]
 
 
 def _strings(texts: Iterable[str]) -> Any:

@@ -304,9 +304,7 @@ GENERATION: Final = Generation(
             "[method]message.remove-metadata": _one(f"({_MESSAGE}, string)", Session.remove_metadata),
         },
         "producer": {
-            "send": _one(
-                f"(borrow<client>, string, own<message>) -> result<_, {_ERROR}>", Session.send, suspends=True
-            ),
+            "send": _one(f"(borrow<client>, string, own<message>) -> result<_, {_ERROR}>", Session.send, suspends=True),
         },
         "request-reply": {
             "[constructor]request-options": _one("() -> own<request-options>", Session.new_options),
@@ -316,9 +314,7 @@ GENERATION: Final = Generation(
             ),
             "request": (
                 Provided(f"(borrow<client>, string, {_MESSAGE}, {_OPTIONS}) -> {_REPLIES}", Session.request, True),
-                Provided(
-                    f"(borrow<client>, {_MESSAGE}, {_OPTIONS}) -> {_REPLIES}", Session.request_on_own_topic, True
-                ),
+                Provided(f"(borrow<client>, {_MESSAGE}, {_OPTIONS}) -> {_REPLIES}", Session.request_on_own_topic, True),
             ),
             "reply": _one(f"({_MESSAGE}, own<message>) -> result<_, {_ERROR}>", Session.reply, suspends=True),
         },
