@@ -18,6 +18,9 @@ from time import perf_counter
 from types import ModuleType
 from typing import Final
 
+from tests.dictionary.adapter import Settings, dictionary
+from tests.dictionary.broker import Broker
+
 from benchmarks import embedded
 from benchmarks.report import Figure, report
 from dragoman.adapter import ACCEPT, Adapter, SubscribeOptions
@@ -26,8 +29,6 @@ from dragoman.handlers.handler import Context
 from dragoman.host.host import Host
 from dragoman.message import Channel, Message
 from dragoman.plugins import Plugin, Plugins, load_plugins
-from tests.dictionary.adapter import Settings, dictionary
-from tests.dictionary.broker import Broker
 
 MESSAGES: Final = 20_000
 ROUNDS: Final = 7
