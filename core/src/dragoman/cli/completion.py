@@ -17,7 +17,10 @@ from dragoman.cli.examples import examples
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands, options and the names of clients."""
+    """Print what makes a shell complete commands.
+
+    And options, and the names of clients, which it takes from the configuration.
+    """
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"no completion for {shell!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "completion": "Print what makes a shell complete commands.",
 }
 
+#: The variable with which a shell asks for completions.
+COMPLETE: Final = "_DRAGOMAN_COMPLETE"
 FAILED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 130
@@ -69,7 +72,7 @@ def _dragoman(ctx: click.Context, config_file: str | None, *, debug: bool) -> No
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code: see `docs`, or the table in the README."""
+    """Run the command line, as `run` does, and exit with its code."""
     sys.exit(run(arguments))
 
 
@@ -83,15 +86,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done; 1 failed; 2 usage or configuration; 3 drained, but work had to go back; 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not have every character of a message
     debug = "--debug" in arguments or os.environ.get("DRAGOMAN_DEBUG", "") not in ("", "0")
     try:
-        code = _dragoman.main(arguments, prog_name="dragoman", standalone_mode=False)
+        if instruction := os.environ.get(COMPLETE):
+            return _complete(instruction)
+        # Not click's own `main`: it prints an empty line for Ctrl-C, and makes a failure of a reader that is gone.
+        with _dragoman.make_context("dragoman", arguments) as context:
+            _dragoman.invoke(context)
         sys.stdout.flush()
     except BaseException as error:
         if debug and not isinstance(error, (click.exceptions.Exit, click.ClickException)):
             raise
         return _code(error)
-    return code if isinstance(code, int) else 0
+    return 0
+
+
+def _complete(instruction: str) -> int:
+    from click.shell_completion import shell_complete  # noqa: PLC0415 - start fast
+
+    return shell_complete(_dragoman, {}, "dragoman", COMPLETE, instruction)
 
 
 def _code(error: BaseException) -> int:

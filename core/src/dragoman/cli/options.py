@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +90,33 @@ class DurationType(click.ParamType[float]):
             return duration(float(value) if re.fullmatch(r"\d+(\.\d+)?", str(value)) else value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def metadata_options(command: _Command) -> _Command:
+    """`--meta`, `--key` and `--content-type`; the command gets them as `template`, a message without data."""
+
+    @functools.wraps(command)
+    def with_template(
+        *, meta: tuple[tuple[str, str], ...], key: str | None, content_type: str | None, **rest: Any
+    ) -> Any:
+        from dragoman.message import Message  # noqa: PLC0415 - the help must come fast
+
+        template = Message.of(b"", key=key, content_type=content_type, metadata=meta)
+        return command(template=template, **rest)
+
+    made: Any = with_template
+    for option in (
+        click.option("--content-type", metavar="TYPE", help="The media type, such as application/json."),
+        click.option("--key", metavar="KEY", help="Messages of one key stay in order."),
+        click.option("--meta", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="Metadata; may be repeated."),
+    ):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = [value.partition("=") for value in values]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise click.BadParameter(f"{name + equals!r} is not NAME=VALUE", ctx, param)
+    return tuple((name, value) for name, _, value in pairs)
