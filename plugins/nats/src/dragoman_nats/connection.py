@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from nats.errors import Error
+
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman_nats.boundary import boundary, closed, translated
 from dragoman_nats.settings import CoreSettings
@@ -25,6 +27,7 @@ class Connection:
         self._settings = settings
         self._listeners: set[Callable[[BrokerError], None]] = set()
         self._closing = False
+        self._end: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect.
@@ -41,6 +44,8 @@ class Connection:
                 if isinstance(error, TimeoutError):
                     what = f"no server answered within {self._settings.connect_timeout:g} s"
                     raise ConnectionLost(what, where=self.url) from error
+                if type(error) is Error:  # nats-py's word for whatever is no server
+                    raise ConnectionLost(str(error).removeprefix("nats: "), where=self.url) from error
                 raise
 
     async def _connect(self) -> None:
@@ -92,12 +97,18 @@ class Connection:
         transport = self.wire._transport  # noqa: SLF001 # nats-py has no public way to drop a socket
         try:
             async with asyncio.timeout(1.0):
-                await self.wire.close()  # it writes what is pending first
+                # Shielded: nats-py ends its tasks one after the other, and a cancellation would leave some running.
+                await asyncio.shield(self._ending())
         except (TimeoutError, OSError):
             pass  # what could not be written any more comes again: the server never saw it settled
         finally:
             if transport is not None:
                 transport.close()  # type: ignore[no-untyped-call]
+
+    def _ending(self) -> asyncio.Task[None]:
+        if self._end is None:
+            self._end = asyncio.create_task(self.wire.close(), name=f"close {self.url}")
+        return self._end
 
     async def _complained(self, error: Exception) -> None:
         self._tell(translated(error, self.url))
