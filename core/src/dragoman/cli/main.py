@@ -26,6 +26,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plugins": "List the installed adapters.",
     "config": "Show a configuration as it is understood.",
     "schema": "Print the JSON Schema of a configuration.",
+    "conform": "Run the conformance kit on an adapter.",
+    "new": "Make a package of your own.",
     "completion": "Print what makes a shell complete commands.",
 }
 
