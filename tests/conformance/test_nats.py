@@ -16,7 +16,9 @@ JETSTREAM, CORE = dragoman_adapters()
 
 
 class NatsHarness(Harness):
-    """Either adapter, on a real server."""
+    """Either adapter, on a real server, which writes the state of its consumers to the disk when it has time."""
+
+    late_settling = True
 
     too_large = 2 * 1024 * 1024
 

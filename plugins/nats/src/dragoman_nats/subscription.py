@@ -12,7 +12,7 @@ from typing import Final, Self
 from dragoman.adapter import Accept, Delivery, Outcome, Release, SubscribeOptions
 from dragoman.errors import BrokerError, ChannelNotFound, ConnectionLost, PermissionDenied, Unsupported
 from dragoman.message import Channel
-from dragoman_nats.boundary import closed
+from dragoman_nats.boundary import boundary, closed
 from dragoman_nats.connection import Connection
 from dragoman_nats.pulls import HEARTBEAT, Pulls
 from dragoman_nats.records import Status, Subjects, count_of, decode, status_of
@@ -58,9 +58,11 @@ class StreamSubscription:
             self._connection.check()
             self._stream, self._consumer, self._ephemeral = await self._consume()
             self._sink = await self._connection.wire.attach(f"{self._inbox}.*", self._came)
-            await self._connection.wire.flush()
+            with boundary(self._channel.name):
+                await self._connection.wire.read_by_server()
         except BaseException:
             self._stop_listening()
+            self._connection.wire.detach(self._sink)
             raise
         self._heard = asyncio.get_running_loop().time()
         self._keeper = asyncio.create_task(self._keep(), name=f"nats keeps deliveries of {self._channel}")
@@ -112,7 +114,7 @@ class StreamSubscription:
         for delivery in self._unsettled:
             wire.send(delivery.token, "", None, _RELEASE)
         self._unsettled.clear()
-        await wire.flush()
+        await wire.read_by_server()
         if self._ephemeral:
             await self._topology.delete_consumer(self._stream, self._consumer)
 
@@ -153,7 +155,8 @@ class StreamSubscription:
                 wire.send(delivery.token, "", None, _verb(outcome))
         if not self._arrived:
             self._ask(at_least=max(1, self._options.prefetch // 4))
-        await wire.flush()
+        with boundary(self._channel.name):
+            await wire.read_by_server()
 
     async def lag(self) -> int:
         """See `dragoman.adapter.Lag.lag`; asks the server."""
