@@ -26,7 +26,7 @@ def test_every_world_gives_bindings(world: str, tmp_path: Path) -> None:
 
 
 def test_the_host_provides_what_the_package_says() -> None:
-    """Every function of the package, as a guest that is built from it imports it, has its provider, and no other has."""
+    """Every function of the package, as a guest built from it imports it, is provided, and no other is."""
     imports = inspect(guest("scripted"), cache=COMPILED).imports
     for interface, functions in GENERATION.provides.items():
         text = imports[f"wasi:messaging/{interface}@0.2.0-draft"]
