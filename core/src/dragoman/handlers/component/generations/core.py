@@ -144,6 +144,20 @@ class Session:
         """`message.set-data`."""
         message.data = data
 
+    # Bodies as text, for wrapped components: Latin-1 has a character for every byte.
+
+    def new_of_text(self, text: str) -> GuestMessage:
+        """`new_message`."""
+        return GuestMessage(Message(text.encode("latin-1")))
+
+    def text(self, message: GuestMessage) -> str:
+        """`data`."""
+        return str(message.data, "latin-1")
+
+    def set_text(self, message: GuestMessage, text: str) -> None:
+        """`set_data`."""
+        message.data = text.encode("latin-1")
+
     def metadata(self, message: GuestMessage) -> Sequence[tuple[str, str]] | None:
         """`message.metadata`: none where there is nothing."""
         return message.metadata or None
@@ -320,5 +334,6 @@ GENERATION: Final = Generation(
         },
     },
     resources={"types": ("client", "message"), "request-reply": ("request-options",)},
+    bodies={"new": Session.new_of_text, "get": Session.text, "set": Session.set_text},
     enter=_enter,
 )
