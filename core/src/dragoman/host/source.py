@@ -225,7 +225,7 @@ class Source:
             left = self._bound - len(self.unsettled)
             room = min(window - self.active, left)
             # A place is free; or half of what is ahead has gone, and not because hardly anything fits in hand.
-            low = self.active <= (places + window) // 2 and left >= BATCH // 4
+            low = self.active <= (places + window) // 2 and left >= BATCH // 2
             if room > 0 and (low or self.active < places):
                 return room
             self._room_made.clear()
