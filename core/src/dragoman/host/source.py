@@ -266,6 +266,8 @@ class Source:
     def _forget(self) -> None:
         """The subscription has ended, and the broker has what was in hand."""
         self._counters.in_hand -= len(self.unsettled)
+        if self.stopping:
+            self._counters.released += len(self.unsettled)
         self.unsettled.clear()
         self.failures.clear()
         self._outcomes.clear()
