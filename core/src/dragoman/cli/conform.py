@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dragoman.cli.examples import examples
+
 if TYPE_CHECKING:
     from dragoman.testing.case import Case
     from dragoman.testing.run import Result
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 _MARKS = {"passed": "[green]passed[/]", "failed": "[red]FAILED[/]", "not applicable": "[dim]n/a[/]"}
 
 
+@examples("dragoman conform tests.harness:MyQueueHarness --only 'delivery.*'")
 @click.command()
 @click.argument("harness", metavar="MODULE:HARNESS")
 @click.option("--only", metavar="PATTERN", help="Only cases whose names match, as in 'delivery.*'.")

@@ -18,7 +18,7 @@ from dragoman.handlers.component.inspection import Inspection, inspect
 @click.command("inspect")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="GUEST.WASM")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(file: Path, *, as_json: bool) -> None:
+def command(file: Path, *, as_json: bool) -> int:
     """Show what a component is, and what it needs.
 
     Prints the generation of wasi:messaging that it was written for, its imports and exports, what of the system it
@@ -31,8 +31,7 @@ def command(file: Path, *, as_json: bool) -> None:
         _print(found)
     for problem in found.problems:
         complain(f"{file}: {problem}")
-    if found.problems:
-        raise click.exceptions.Exit(2)
+    return 2 if found.problems else 0
 
 
 def _print(found: Inspection) -> None:

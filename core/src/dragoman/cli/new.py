@@ -8,17 +8,20 @@ from typing import Final
 
 import click
 
+from dragoman.cli.examples import examples
 from dragoman.errors import PluginError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LEFT_OUT: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv", "dist", "build"})
 
 
+@examples("dragoman new adapter my-queue")
 @click.group()
 def command() -> None:
     """Make a package of your own."""
 
 
+@examples("dragoman new adapter my-queue --into plugins")
 @command.command()
 @click.argument("name")
 @click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
