@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,12 +40,16 @@ def _print(found: Inspection) -> None:
     version = f" ({found.version})" if found.version else ""
     _section("file", [f"{found.path}, {found.size:,} bytes"])
     _section("generation", [f"{generation}{version}"])
-    _section("imports", [f"{name}: {text}" for name, text in found.imports.items()])
-    _section("exports", [f"{name}: {text}" for name, text in found.exports.items()])
+    _section("imports", _items(found.imports))
+    _section("exports", _items(found.exports))
     _section("needs", found.needs)
 
 
-def _section(title: str, lines: list[str] | tuple[str, ...]) -> None:
+def _items(items: Mapping[str, str]) -> list[str]:
+    return [line for name, text in items.items() for line in (name, *(f"  {part}" for part in text.splitlines()))]
+
+
+def _section(title: str, lines: Sequence[str]) -> None:
     click.echo(click.style(title, bold=True) if colour(sys.stdout) else title, color=True)
     for line in lines or ["nothing"]:
-        click.echo("  " + line.replace("\n", "\n  "))
+        click.echo(f"  {line}")
