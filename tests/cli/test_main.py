@@ -109,7 +109,7 @@ def test_the_configuration_may_be_named_before_or_after_the_command(dragoman: Ru
     """As people expect of other tools, one way or the other."""
     folder.joinpath("dragoman.toml").rename(folder / "other.toml")
     for arguments in (["-c", "other.toml", "config", "show"], ["config", "show", "-c", "other.toml"]):
-        assert 'path = "orders.db"' in dragoman(*arguments).stdout
+        assert "[clients.orders]" in dragoman(*arguments).stdout
 
 
 def test_each_mistake_is_a_line(dragoman: Run, folder: Path) -> None:

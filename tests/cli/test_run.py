@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import CONFIG, Run
 from tests.cli.process import Running
+from tests.guests.build import guest
 
 Start = Callable[..., Running]
 
@@ -125,6 +127,36 @@ def test_on_a_terminal_there_is_a_live_table(start: Start, dragoman: Run) -> Non
     assert "p99 ms" in running.text
     assert "SIGINT: finishing what is in hand" in running.text
     assert running.text.count("\x1b[?25h") >= running.text.count("\x1b[?25l") >= 1
+
+
+def test_a_component_is_checked_and_run(start: Start, dragoman: Run, folder: Path) -> None:
+    """From the folder of the configuration, wherever the command is typed."""
+    home = folder / "home"
+    home.mkdir()
+    shutil.copy(guest("upper"), home / "upper.wasm")
+    home.joinpath("dragoman.toml").write_text(
+        CONFIG.replace("orders]", "default]")
+        + "[handlers.upper]\ncomponent = 'upper.wasm'\nclient = 'default'\nsubscribe = ['in']\npublish = ['*']\n"
+    )
+    here = ("-c", "home/dragoman.toml")
+    assert dragoman("check", *here).stderr == "home/dragoman.toml: 1 client, 1 handler: no mistakes\n"
+    running = start("run", *here)
+    running.event("ready")
+    dragoman("send", "default", "in", "abc", *here)
+    assert dragoman("tail", "default", "out", "--from-start", "--count", "1", *here).stdout.startswith("ABC\n")
+    running.signal(signal.SIGTERM)
+    assert running.end() == 0
+    assert home.joinpath("orders.db").exists()
+    assert not folder.joinpath("orders.db").exists()
+
+
+def test_a_host_that_hears_nothing_says_so(dragoman: Run, folder: Path) -> None:
+    """Instead of ending as if all were done."""
+    shutil.copy(guest("upper"), folder / "upper.wasm")
+    folder.joinpath("dragoman.toml").write_text(CONFIG + "[handlers.u]\ncomponent = 'upper.wasm'\nclient = 'orders'\n")
+    done = dragoman("run")
+    assert done.returncode == 1
+    assert "no handler hears anything (give a handler a channel in `subscribe`)" in done.stderr
 
 
 def test_without_colour_a_terminal_has_none(start: Start, dragoman: Run) -> None:

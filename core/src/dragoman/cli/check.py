@@ -34,7 +34,7 @@ _UNREACHED: Final = 1
 @config_option
 @click.option("--connect", is_flag=True, help="Connect to the brokers, too.")
 @click.option("--timeout", type=DurationType(), default="10s", show_default=True, help="For each connection.")
-def command(config_file: Path, timeout: float, *, connect: bool) -> None:
+def command(config_file: Path, timeout: float, *, connect: bool) -> int:
     """Find all mistakes in a configuration and its handlers.
 
     Reads the file, compiles the components and imports the functions, and says everything that is wrong at once. Ends
@@ -49,9 +49,10 @@ def command(config_file: Path, timeout: float, *, connect: bool) -> None:
     for line in (*source.located(problems), *lost):
         complain(str(line))
     if problems or lost:
-        raise click.exceptions.Exit(_MISTAKES if problems else _UNREACHED)
+        return _MISTAKES if problems else _UNREACHED
     what = f"{_count(config.clients, 'client')}, {_count(config.handlers, 'handler')}"
     note(f"{config_file}: {what}: no mistakes{', and every broker answers' if connect else ''}")
+    return 0
 
 
 def _count(things: Sized, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from dragoman.handlers.component.inspection import Inspection, inspect
 @click.command("inspect")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="GUEST.WASM")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(file: Path, *, as_json: bool) -> None:
+def command(file: Path, *, as_json: bool) -> int:
     """Show what a component is, and what it needs.
 
     Prints the generation of wasi:messaging that it was written for, its imports and exports, what of the system it
@@ -31,8 +32,7 @@ def command(file: Path, *, as_json: bool) -> None:
         _print(found)
     for problem in found.problems:
         complain(f"{file}: {problem}")
-    if found.problems:
-        raise click.exceptions.Exit(2)
+    return 2 if found.problems else 0
 
 
 def _print(found: Inspection) -> None:
@@ -40,12 +40,16 @@ def _print(found: Inspection) -> None:
     version = f" ({found.version})" if found.version else ""
     _section("file", [f"{found.path}, {found.size:,} bytes"])
     _section("generation", [f"{generation}{version}"])
-    _section("imports", [f"{name}: {text}" for name, text in found.imports.items()])
-    _section("exports", [f"{name}: {text}" for name, text in found.exports.items()])
+    _section("imports", _items(found.imports))
+    _section("exports", _items(found.exports))
     _section("needs", found.needs)
 
 
-def _section(title: str, lines: list[str] | tuple[str, ...]) -> None:
+def _items(items: Mapping[str, str]) -> list[str]:
+    return [line for name, text in items.items() for line in (name, *(f"  {part}" for part in text.splitlines()))]
+
+
+def _section(title: str, lines: Sequence[str]) -> None:
     click.echo(click.style(title, bold=True) if colour(sys.stdout) else title, color=True)
     for line in lines or ["nothing"]:
-        click.echo("  " + line.replace("\n", "\n  "))
+        click.echo(f"  {line}")

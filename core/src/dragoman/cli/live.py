@@ -27,6 +27,8 @@ _COLUMNS: Final = (
     "p50 ms",
     "p99 ms",
 )
+#: Columns of a terminal that has room for longer names, and for space between the figures.
+_WIDE: Final = 120
 _STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
 
 
@@ -72,7 +74,7 @@ class Live:
         ]
         if not self._live.is_started:
             self._live.start()
-        self._live.update(Group(_table(figures), *errors), refresh=True)
+        self._live.update(Group(_table(figures, self._console.width), *errors), refresh=True)
 
     def close(self) -> None:
         """The table stays as it was last drawn; the cursor is back."""
@@ -80,10 +82,11 @@ class Live:
             self._live.stop()
 
 
-def _table(figures: Mapping[str, Figures]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(figures: Mapping[str, Figures], width: int) -> Table:
     # All of it fits into 80 columns: a number that is cut off is worse than a name that is.
-    table.add_column("handler", no_wrap=True, max_width=18)
+    wide = width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(wide), 0, 0))
+    table.add_column("handler", no_wrap=True, max_width=40 if wide else 12)
     for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for handler, one in figures.items():

@@ -15,7 +15,8 @@ from dragoman.cli.examples import examples
 from dragoman.cli.output import complain, silence
 from dragoman.version import __version__
 
-#: Each is the `command` of the module of its name; the text is for `dragoman --help`, which imports none of them.
+#: Each is the `command` of the module of its name, and returns the exit code, or None for 0. The text is for
+#: `dragoman --help`, which imports none of them.
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "Run the handlers of a configuration.",
     "check": "Find all mistakes in a configuration and its handlers.",
@@ -26,8 +27,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plugins": "List the installed adapters.",
     "config": "Show a configuration as it is understood.",
     "schema": "Print the JSON Schema of a configuration.",
-    "conform": "Run the conformance kit on an adapter.",
     "new": "Make a package of your own.",
+    "conform": "Run the conformance kit on an adapter and print a report card.",
     "completion": "Print what makes a shell complete commands.",
 }
 
@@ -97,13 +98,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return _complete(instruction)
         # Not click's own `main`: it prints an empty line for Ctrl-C, and makes a failure of a reader that is gone.
         with _dragoman.make_context("dragoman", arguments) as context:
-            _dragoman.invoke(context)
+            code = _dragoman.invoke(context)
         sys.stdout.flush()
     except BaseException as error:
         if debug and not isinstance(error, (click.exceptions.Exit, click.ClickException)):
             raise
         return _code(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _complete(instruction: str) -> int:

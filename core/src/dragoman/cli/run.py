@@ -30,7 +30,7 @@ _LEVELS = ["debug", "info", "warning", "error"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @click.option("--interval", type=DurationType(), default="5s", show_default=True, help="Between lines of counters.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="What is logged.")
-def command(*, config_file: Path, as_json: bool, interval: float, log_level: str) -> None:
+def command(*, config_file: Path, as_json: bool, interval: float, log_level: str) -> int:
     """Run the handlers of a configuration.
 
     On a terminal it shows live counters for each handler below the log; in a pipe it prints JSON lines: the log,
@@ -51,11 +51,9 @@ def command(*, config_file: Path, as_json: bool, interval: float, log_level: str
     view = _view(interval, lambda text: mask(text, secrets), as_json=as_json)
     try:
         with logged(view, log_level):
-            code = asyncio.run(serve(config, plugins, config_file.absolute().parent, view))
+            return asyncio.run(serve(config, plugins, config_file.absolute().parent, view))
     finally:
         view.close()
-    if code:
-        raise click.exceptions.Exit(code)
 
 
 def _view(interval: float, clean: Callable[[str], str], *, as_json: bool) -> View:

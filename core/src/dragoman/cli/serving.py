@@ -68,10 +68,10 @@ class _Serving:
         asked = asyncio.create_task(self._stop.asked.wait())
         try:
             await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():
-                ended.result()
-                return DONE
-            return await self._drain()
+            if not ended.done():
+                return await self._drain()
+            ended.result()
+            raise DragomanError("no handler hears anything", hint="give a handler a channel in `subscribe`")
         finally:
             for task in (ended, asked):
                 task.cancel()
