@@ -90,7 +90,7 @@ def channel(order: Order, rate: Decimal) -> str:
 
 def _text(data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.decode().removeprefix("\ufeff")  # "utf-8-sig" is a module that a component would not have with it
     except UnicodeDecodeError as error:
         raise InvalidOrder(f"not UTF-8: byte 0x{data[error.start]:02x} at {error.start}") from None
 
