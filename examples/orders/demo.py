@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +27,11 @@ HERE: Final = Path(__file__).resolve().parent
 CONFIG: Final = HERE / "dragoman.toml"
 COMPONENT: Final = 'component = "orders.wasm"'
 FUNCTION: Final = 'python = "orders:handle"'
+FURTHER: Final = (
+    "tail shop dead.orders --from-start --count 3",
+    "tail shop orders.review --from-start --count 3 --json",
+    'request shop rates \'{"currency": "SEK", "order": "A-1"}\'  # while `dragoman run` runs',
+)
 #: Orders that are sent at once.
 BATCH: Final = 250
 
@@ -44,7 +50,8 @@ async def main() -> int:
     seconds = time.perf_counter() - began
     async with dragoman.connect(config, client="shop") as client:
         results = await report.read(client)
-    report.show(console, counters, results, lines, seconds, options.python)
+    report.show(console, counters, results, lines)
+    _goodbye(console, len(lines), seconds, config)
     if options.svg:
         console.save_svg(str(options.svg), title="make demo")
     return 0 if results.accounts_for(lines) else 1
@@ -62,10 +69,22 @@ def _build(console: Console) -> None:
     with console.status("building orders.wasm with componentize-py"):
         fresh = build.build()
     size = build.COMPONENT.stat().st_size / 1e6
-    how = f"built in {time.perf_counter() - began:.1f} s" if fresh else "built before, and nothing has changed"
+    how = f"built in {time.perf_counter() - began:.1f} s" if fresh else "built before"
     console.print(
         f"[bold]orders.wasm[/]: a component of {size:.1f} MB from app.py and rules.py, {how}", highlight=False
     )
+
+
+def _goodbye(console: Console, count: int, seconds: float, config: Path) -> None:
+    rate = f"It took {seconds:.1f} s, start and drain included: {count / seconds:,.0f} orders a second."
+    where = Path(os.path.relpath(config))
+    dragoman_command = os.path.relpath(Path(sys.executable).with_name("dragoman"))
+    console.print(f"{rate}\n\n[bold]Look further[/]", highlight=False, soft_wrap=True)
+    for arguments in FURTHER:
+        console.print(f"  {dragoman_command} -c {where} {arguments}", highlight=False, soft_wrap=True)
+    if config == CONFIG:
+        component = os.path.relpath(build.COMPONENT)
+        console.print(f"  {dragoman_command} inspect {component}", highlight=False, soft_wrap=True)
 
 
 def _python_config() -> Path:

@@ -84,7 +84,7 @@ FAULTS: Final[tuple[tuple[str, int, Damage], ...]] = (
     ("not JSON", 25, lambda order, _: f"{order['id']};{order['country']};{order['currency']}".encode()),
     ("not JSON", 15, lambda order, _: _json(order) + b"\0\0\0\0"),  # padded
     ("not JSON", 5, lambda order, _: _json(order) + _json(order)),  # two on a line
-    ("not JSON", 2, lambda _order, _: b"[" * 5_000),
+    ("too deep", 2, lambda _order, _: b"[" * 5_000),  # more than a reader's stack has room for
     ("not an order", 12, lambda order, random: random.choice((b"null", b"[]", b'"' + order["id"].encode() + b'"'))),
     ("not UTF-8", 40, lambda order, _: _named(order, "Jürgen Groß").decode().encode("latin-1", "replace")),
     ("not UTF-8", 15, lambda order, _: _named(order, "Zoë").partition(b"\xab")[0]),  # cut off inside a character

@@ -77,15 +77,11 @@ async def _all(client: Client, channel: str) -> list[Message]:
     return found
 
 
-def show(
-    console: Console, counters: Counters, results: Results, lines: Sequence[bytes], seconds: float, python: bool
-) -> None:
+def show(console: Console, counters: Counters, results: Results, lines: Sequence[bytes]) -> None:
     """Print it."""
-    console.print(_handlers(counters), _routes(results), _reasons(results), sep="\n")
+    for table in (_handlers(counters), _routes(results), _reasons(results)):
+        console.print(table, "")
     _verdict(console, results, lines)
-    rate = len(lines) / seconds
-    console.print(f"It took {seconds:.1f} s, start and drain included: {rate:,.0f} orders a second.\n", highlight=False)
-    _further(console, python)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -99,7 +95,7 @@ _NUMBERS: Final = ("handled", "sent", "retried", "dead letters", "p50 ms", "mess
 
 
 def _handlers(counters: Counters) -> Table:
-    table = _table("\nhandlers", "handler", "handled", "sent", "retried", "dead letters", "p50 ms")
+    table = _table("Handlers", "handler", "handled", "sent", "retried", "dead letters", "p50 ms")
     for name, one in counters.items():
         figures = (one["handled"], one["sent"], one["retried"], one["dead_lettered"])
         table.add_row(name, *(f"{figure:,}" for figure in figures), f"{one['p50'] or 0:.1f}")
@@ -107,7 +103,7 @@ def _handlers(counters: Counters) -> Table:
 
 
 def _routes(results: Results) -> Table:
-    table = _table("\nwhere the orders went", "channel", "messages")
+    table = _table("Where the orders went", "channel", "messages")
     for channel, found in results.routed.items():
         table.add_row(channel, f"{len(found):,}")
     table.add_row(DEAD, f"{len(results.dead):,}")
@@ -127,11 +123,11 @@ def _reason(letter: Message) -> str:
 
 
 def _reasons(results: Results) -> Table:
-    table = _table("\nwhy some are dead letters", "letters", "tries", "reason", "for example")
+    table = _table("Why some are dead letters", "letters", "tries", "reason", "for example")
     for kind, letters in reasons(results).items():
         tries = letters[0].get("dragoman-attempts") or ""
         example = _reason(letters[0]).partition(":")[2].strip()
-        table.add_row(f"{len(letters):,}", tries, kind, f"{example[:54]} [dim]({letters[0].id})[/]")
+        table.add_row(f"{len(letters):,}", tries, kind, f"{example[:46]} [dim]{letters[0].id}[/]")
     return table
 
 
@@ -144,15 +140,5 @@ def _verdict(console: Console, results: Results, lines: Sequence[bytes]) -> None
     else:
         verdict = f"[bold red]Not every line is accounted for[/]: lost {len(results.lost(lines)):,}, "
         verdict += f"routed and dead {len(results.both()):,}, changed {len(results.changed(lines)):,}."
-    more = f"{again:,} orders were in the file, or sent on, a second time: their message-id tells a receiver."
-    console.print(f"\n{verdict}\n{more}", highlight=False)
-
-
-def _further(console: Console, python: bool) -> None:
-    config = "-c examples/orders/" + ("python.toml" if python else "dragoman.toml")
-    commands = [f"tail shop {DEAD} --from-start --json --count 3", "tail shop orders.review --from-start --count 3"]
-    console.print("[bold]Look further[/]", highlight=False)
-    for command in commands:
-        console.print(f"  .venv/bin/dragoman {command} {config}", highlight=False)
-    if not python:
-        console.print("  .venv/bin/dragoman inspect examples/orders/orders.wasm", highlight=False)
+    more = f"{again:,} orders came a second time, as they were in the file: their message-id tells a receiver."
+    console.print(f"{verdict}\n{more}", highlight=False, soft_wrap=True)

@@ -97,13 +97,20 @@ def _text(data: bytes) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
+        return json.loads(text, parse_float=_decimal, parse_constant=_decimal)
     except json.JSONDecodeError as error:
         raise InvalidOrder(f"not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
-        raise InvalidOrder("not JSON: nested too deeply") from None
+        raise InvalidOrder("too deep: brackets in brackets, more than can be read") from None
     except ValueError:
         raise InvalidOrder("not JSON: a number with too many digits") from None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:  # an exponent that does not fit: the largest is smaller in a component than outside
+        return Decimal("Infinity")
 
 
 def _object(value: Any) -> dict[str, Any]:
