@@ -31,7 +31,14 @@ def guest(name: str) -> Path:
     path = _place(name, b"".join(file.read_bytes() for file in files) + tool.encode())
     if not path.exists():
         draft = _draft(path)
-        command = [Path(sys.executable).with_name("componentize-py"), "-d", wit, "-w", world, "componentize"]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("componentize-py"),
+            "-d",
+            wit,
+            "-w",
+            world,
+            "componentize",
+        ]
         subprocess.run([*command, "app", "-p", HERE / name, "-o", draft], check=True, capture_output=True)
         draft.replace(path)
     return path
