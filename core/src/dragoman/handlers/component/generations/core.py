@@ -49,7 +49,7 @@ class GuestMessage:
     What the guest does not touch stays here as it came, so a message that is passed on loses nothing.
     """
 
-    __slots__ = ("origin", "content_type", "data", "metadata")
+    __slots__ = ("content_type", "data", "metadata", "origin")
 
     def __init__(self, origin: Message) -> None:
         self.origin = origin
