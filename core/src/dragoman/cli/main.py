@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "config": "Show a configuration as it is understood.",
     "schema": "Print the JSON Schema of a configuration.",
     "new": "Make a package of your own.",
-    "conform": "Run the conformance kit on an adapter and print a report card.",
+    "conform": "Run the conformance kit on an adapter.",
     "completion": "Print what makes a shell complete commands.",
 }
 
