@@ -1,0 +1,136 @@
+"""How far each partition is settled, and telling the broker so.
+
+Kafka knows one number per partition and group: everything before it is done. So what is committed ends before the
+first delivery that isn't settled, however many after it are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as theirs
+
+from dragoman_kafka.errors import translate_connection
+
+
+class Progress:
+    """One partition, from when it was assigned to us until it is taken away.
+
+    Attributes:
+        partition: which one.
+        in_hand: how many deliveries the host has, unsettled.
+        lost: whether it was taken away; what is settled afterwards comes again, here or elsewhere.
+        committed: what the broker has confirmed; None until it has confirmed something.
+    """
+
+    __slots__ = ("_next", "_unsettled", "committed", "in_hand", "lost", "partition")
+
+    def __init__(self, partition: TopicPartition) -> None:
+        self.partition = partition
+        self.in_hand = 0
+        self.lost = False
+        self.committed: int | None = None
+        # In the order of offsets, because they are taken in that order and never put back.
+        self._unsettled: dict[int, None] = {}
+        self._next: int | None = None
+
+    def take(self, offsets: list[int]) -> None:
+        """These were fetched, and are to be settled."""
+        self._unsettled.update(dict.fromkeys(offsets))
+        self._next = offsets[-1] + 1
+
+    def accept(self, offset: int) -> None:
+        """This one is done."""
+        self._unsettled.pop(offset, None)
+
+    def __len__(self) -> int:
+        """How many are not settled yet, those that wait here for the host included."""
+        return len(self._unsettled)
+
+    @property
+    def position(self) -> int | None:
+        """Where the group would go on from: the first offset that isn't settled; None where nothing was taken yet."""
+        return next(iter(self._unsettled), self._next)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more settled than the broker knows."""
+        return not self.lost and self.position != self.committed and self.position is not None
+
+
+class Commits:
+    """Commits of one consumer: one at a time, each for everything that was settled before it began.
+
+    A consumer that shares its partitions with a group may lose them at any moment: that is no error.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, timeout: float, where: str, *, shared: bool) -> None:
+        self._consumer = consumer
+        self._shared = shared
+        self._timeout = timeout
+        self._where = where
+        self._waiting: dict[Progress, None] = {}
+        self._next: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def commit(self, changed: Iterable[Progress]) -> None:
+        """Return when the broker knows how far these are. What was taken away meanwhile is left out.
+
+        Cancelling it does not stop the commit.
+
+        Raises:
+            ConnectionLost: no answer in time; the deliveries may come again.
+            PermissionDenied: as the broker says.
+        """
+        self._waiting.update(dict.fromkeys(changed))
+        if not self._waiting:
+            return
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+            # Nobody may be left to look at it.
+            self._next.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"commit of {self._where}")
+        await asyncio.shield(self._next)
+
+    async def _run(self) -> None:
+        try:
+            while self._next is not None:
+                done, self._next = self._next, None
+                changed, self._waiting = self._waiting, {}
+                try:
+                    await self._commit([progress for progress in changed if not progress.lost])
+                except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+                    done.set_exception(translate_connection(error, self._where))
+                else:
+                    done.set_result(None)
+        finally:
+            self._task = None
+
+    async def _commit(self, changed: list[Progress]) -> None:
+        positions = {progress: progress.position for progress in changed}
+        offsets: dict[Any, Any] = {progress.partition: at for progress, at in positions.items() if at is not None}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._consumer.commit(offsets)
+        except (theirs.CommitFailedError, theirs.IllegalStateError):
+            if not self._shared:
+                raise
+            # The group has given them to others, or is about to: what isn't committed comes again there.
+            for progress in changed:
+                progress.lost = True
+        for progress, at in positions.items():
+            progress.committed = at
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._next is not None:
+            self._next.cancel()

@@ -1,0 +1,194 @@
+"""Kafka's records to messages and back: pure functions.
+
+The key and header values are bytes on Kafka; in metadata they are text with surrogate escapes, so that any bytes
+survive. A header of Kafka's with no value at all arrives as an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Protocol
+
+from dragoman.errors import UnsupportedFormat
+from dragoman.formats import kafka
+from dragoman.message import Channel, FormatSpec, Message
+
+_CONTENT_TYPE: Final = "content-type"
+#: Headers of these names would be read as something else, so they are spelt with `kafka.headers.` in metadata.
+_TAKEN: Final = frozenset({"key", _CONTENT_TYPE})
+#: What is no header, unless it is spelt out.
+_OURS: Final = frozenset({"key", "time", _CONTENT_TYPE})
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Record(Protocol):
+    """A record as aiokafka's consumer gives it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A record as a producer sends it.
+
+    Attributes:
+        key: the bytes that choose the partition; None has no key.
+        value: the body; None is a tombstone.
+        headers: names and bytes, in order.
+        timestamp: milliseconds since 1970; None is the moment of sending.
+        partition: the partition that was asked for, or None.
+    """
+
+    key: bytes | None = None
+    value: bytes | None = b""
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    timestamp: int | None = None
+    partition: int | None = None
+
+
+def to_message(record: Record, channel: Channel) -> Message:
+    """The message in a record; it never fails, whatever a foreign producer wrote."""
+    metadata: list[tuple[str, str]] = []
+    if record.key is not None:
+        metadata.append(("key", record.key.decode("utf-8", "surrogateescape")))
+    content_type, timed = _read_headers(record.headers, metadata) if record.headers else (None, False)
+    _read_timestamp(record.timestamp, metadata, timed=timed)
+    metadata.append((kafka.PARTITION, str(record.partition)))
+    metadata.append((kafka.OFFSET, str(record.offset)))
+    if record.value is None:
+        metadata.append((kafka.TOMBSTONE, "true"))
+    return Message(record.value or b"", tuple(metadata), content_type, FormatSpec.KAFKA, channel)
+
+
+def _read_headers(headers: Headers, metadata: list[tuple[str, str]]) -> tuple[str | None, bool]:
+    content_type, timed = None, False
+    for name, value in headers:
+        text = value.decode("utf-8", "surrogateescape") if value else ""
+        if name == _CONTENT_TYPE and content_type is None:
+            content_type = text
+        elif name == "time" and not timed:
+            timed = True
+            metadata.append((name, text))
+        elif name in _TAKEN or name == "time" or name.startswith(kafka.PREFIX):
+            metadata.append((kafka.HEADER + name, text))
+        else:
+            metadata.append((name, text))
+    return content_type, timed
+
+
+def _read_timestamp(timestamp: int, metadata: list[tuple[str, str]], *, timed: bool) -> None:
+    if timestamp < 0:  # records of old formats have none
+        return
+    if timed or timestamp > kafka.LATEST_TIME:
+        metadata.append((kafka.TIMESTAMP, str(timestamp)))
+    else:
+        metadata.append(("time", f"{_second(timestamp // 1000)}{timestamp % 1000:03}Z"))
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    # Neighbours share their second: formatting it once makes reading a third cheaper.
+    return kafka.time_of(seconds * 1000)[:-4]
+
+
+def to_record(message: Message) -> Outgoing:
+    """The record for a message.
+
+    Raises:
+        UnsupportedFormat: a property of Kafka's own is given twice, or is not what Kafka can carry.
+    """
+    record = Outgoing(value=message.data)
+    if message.content_type is not None:
+        record.headers.append((_CONTENT_TYPE, _bytes(_CONTENT_TYPE, message.content_type)))
+    special: dict[str, str] = {}
+    for name, value in message.metadata:
+        if name in _OURS or name.startswith(kafka.PREFIX):
+            _take(record, special, message, name, value)
+        else:
+            record.headers.append((_name(name), _bytes(name, value)))
+    if special:
+        _apply(record, special)
+    return record
+
+
+def _take(record: Outgoing, special: dict[str, str], message: Message, name: str, value: str) -> None:
+    if name.startswith(kafka.HEADER):
+        record.headers.append((_name(name.removeprefix(kafka.HEADER)), _bytes(name, value)))
+    elif name == _CONTENT_TYPE:
+        if value != message.content_type:
+            record.headers.append((name, _bytes(name, value)))
+    else:
+        name = "key" if name == kafka.KEY else name
+        if special.setdefault(name, value) != value:
+            raise UnsupportedFormat(f"`{name}` is given twice: {special[name]!r} and {value!r}", expected="one of them")
+
+
+def _apply(record: Outgoing, special: dict[str, str]) -> None:
+    key, time = special.pop("key", None), special.pop("time", None)
+    timestamp = special.pop(kafka.TIMESTAMP, None)
+    if key is not None:
+        record.key = _bytes("key", key)
+    if timestamp is not None:
+        record.timestamp = _number(kafka.TIMESTAMP, timestamp)
+    if time is not None:
+        _set_time(record, time)
+    if kafka.TOMBSTONE in special:
+        _set_tombstone(record, special.pop(kafka.TOMBSTONE))
+    _set_partition(record, special)
+    if special:
+        raise UnsupportedFormat(f"Kafka has no `{min(special)}`", hint=f"`{kafka.HEADER}NAME` is a header of any name")
+
+
+def _set_tombstone(record: Outgoing, text: str) -> None:
+    if text not in ("true", "false"):
+        raise UnsupportedFormat(f"`{kafka.TOMBSTONE}` is {text!r}", expected="`true` or `false`")
+    if text == "true" and record.value:
+        raise UnsupportedFormat(f"`{kafka.TOMBSTONE}` with {len(record.value)} bytes of data", expected="no data")
+    if text == "true":
+        record.value = None
+
+
+def _set_time(record: Outgoing, time: str) -> None:
+    timestamp = kafka.timestamp_of(time)
+    if record.timestamp is None and timestamp is not None and timestamp >= 0 and kafka.time_of(timestamp) == time:
+        record.timestamp = timestamp
+    else:
+        # What the timestamp can't say exactly travels as it is written, in a header.
+        record.headers.append(("time", _bytes("time", time)))
+        record.timestamp = max(0, timestamp or 0) if record.timestamp is None and timestamp else record.timestamp
+
+
+def _set_partition(record: Outgoing, special: dict[str, str]) -> None:
+    partition = special.pop(kafka.PARTITION, None)
+    # With an offset it says where a message was, and this one is only passed on.
+    if special.pop(kafka.OFFSET, None) is None and partition is not None:
+        record.partition = _number(kafka.PARTITION, partition)
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise UnsupportedFormat(f"`{name}` is {text!r}", expected="a number from 0")
+    return int(text)
+
+
+def _name(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UnsupportedFormat(f"the name of the header {name!r} is no Unicode text") from error
+    return name
+
+
+def _bytes(name: str, text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UnsupportedFormat(f"the value of `{name}` is no Unicode text, and no bytes either") from error

@@ -1,0 +1,286 @@
+"""Receiving: one consumer of a group, whose deliveries are settled in any order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Hashable, Sequence
+from itertools import repeat
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+
+from dragoman.adapter import Delivery, Outcome, Release
+from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
+from dragoman.message import Channel
+from dragoman_kafka.errors import translate_connection
+from dragoman_kafka.offsets import Commits, Progress
+from dragoman_kafka.records import Record, to_message
+from dragoman_kafka.settings import KafkaSettings
+from dragoman_kafka.sockets import stop
+
+#: How often we ask whether the brokers are still there while nothing arrives.
+_IDLE_MS: Final = 2000
+#: Seconds between two questions while none of them answers.
+_BACKOFF: Final = 0.2
+#: The share of the rebalance timeout that is for what is in hand; the rest is for committing and joining again.
+_SHARE_IN_HAND: Final = 0.7
+
+
+class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """See `dragoman.adapter.Subscription` and `dragoman.adapter.Lag`. A lane is a partition, or one of its keys.
+
+    What is released is given to the host again from here: Kafka itself can't take a single message back. Other members
+    of the group get it when the partition moves to them.
+    """
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, channel: Channel, prefetch: int, settings: KafkaSettings, *, shared: bool
+    ) -> None:
+        self._consumer = consumer
+        self._channel = channel
+        self._prefetch = prefetch
+        self._settings = settings
+        self._by_key = settings.lanes == "key"
+        self._commits = Commits(consumer, settings.timeout, channel.name, shared=shared)
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._fetched: deque[tuple[Progress, Record]] = deque()
+        self._released: deque[Delivery] = deque()
+        self._revoking = False
+        self._failure: BrokerError | None = None
+        self._arrived = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to fetch. The consumer has its partitions."""
+        self._pump = asyncio.create_task(self._fetch(), name=f"fetch from {self._channel.name}")
+
+    # Receiving
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """See `dragoman.adapter.Subscription.receive`."""
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if (self._fetched or self._released) and not self._revoking:
+                return self._take(limit)
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def _take(self, limit: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        while self._released and len(taken) < limit:
+            delivery = self._released.popleft()
+            delivery.token[0].in_hand += 1
+            taken.append(delivery)
+        fetched = self._fetched
+        taken += [self._delivery(*fetched.popleft()) for _ in range(min(limit - len(taken), len(fetched)))]
+        if not fetched:
+            self._settled.set()
+        return taken
+
+    def _delivery(self, progress: Progress, record: Record) -> Delivery:
+        progress.in_hand += 1
+        lane: Hashable = record.partition
+        if self._by_key:
+            lane = None if record.key is None else (record.partition, record.key)
+        return Delivery(to_message(record, self._channel), lane, 1, (progress, record.offset))
+
+    async def _fetch(self) -> None:
+        try:
+            while True:
+                batches = await self._next()
+                for partition, records in batches.items():
+                    self._take_in(partition, records)
+                if batches:
+                    self._arrived.set()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the subscription
+            self._fail(translate_connection(error, self._channel.name))
+
+    async def _next(self) -> dict[TopicPartition, list[Record]]:
+        partitions, room = await self._room()
+        fetching = self._consumer.getmany(*partitions, timeout_ms=_IDLE_MS, max_records=room)
+        if partitions:
+            return await self._unless_settled(fetching)
+        batches: dict[TopicPartition, list[Record]] = await fetching
+        if not batches:
+            await self._check_brokers()
+        return batches
+
+    async def _unless_settled(self, fetching: Coroutine[Any, Any, Any]) -> dict[TopicPartition, list[Record]]:
+        """Fetch from some of the partitions, until settling makes room for others too."""
+        self._settled.clear()
+        fetch, settled = asyncio.ensure_future(fetching), asyncio.ensure_future(self._settled.wait())
+        try:
+            await asyncio.wait((fetch, settled), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            settled.cancel()
+            # It hands out what it has without waiting in between, so cancelling it loses nothing.
+            fetch.cancel()
+            await asyncio.gather(fetch, settled, return_exceptions=True)
+        batches: dict[TopicPartition, list[Record]] = {} if fetch.cancelled() else fetch.result()
+        return batches
+
+    def _take_in(self, partition: TopicPartition, records: list[Record]) -> None:
+        progress = self._progress.get(partition)
+        if progress is None or progress.lost:
+            progress = self._progress[partition] = Progress(partition)
+        progress.take([record.offset for record in records])
+        self._fetched.extend(zip(repeat(progress), records, strict=False))
+
+    async def _room(self) -> tuple[list[TopicPartition], int]:
+        """Wait until there is room; which partitions to fetch from (none means all), and how much.
+
+        Each partition has a few places of its own, so that one whose messages are never settled can't take them all.
+        """
+        while True:
+            assigned = self._consumer.assignment()
+            held = {each: len(self._progress.get(each, ())) for each in assigned}
+            free = self._prefetch - sum(held.values())
+            if not assigned and free > 0:
+                return [], free
+            own = max(1, self._prefetch // (4 * len(assigned))) if assigned else 1
+            kept = {each: max(0, own - count) for each, count in held.items()}
+            rooms = {each: free - sum(kept.values()) + kept[each] for each in assigned}
+            open_ = [each for each, room in rooms.items() if room > 0]
+            if open_ and (not self._fetched or free * 2 >= self._prefetch):
+                return open_ if len(open_) < len(assigned) else [], min(rooms[each] for each in open_)
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def _check_brokers(self) -> None:
+        """Nothing has arrived for a while: find out whether anybody is there.
+
+        aiokafka waits for the brokers it knows for ever. Only those who connect anew hear of new addresses.
+        """
+        client = self._consumer._client  # noqa: SLF001 - asking for all topics would be the public way
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                while not await client.force_metadata_update():  # noqa: ASYNC110 - there is no event to wait for
+                    await asyncio.sleep(_BACKOFF)
+        except TimeoutError:
+            raise ConnectionLost("no broker has answered for a while", where=self._channel.name) from None
+
+    # Settling
+
+    async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """See `dragoman.adapter.Subscription.settle`.
+
+        Returns when the broker has committed everything up to the first delivery that isn't settled. What is settled
+        after that one is kept here until it is: after a crash it comes again.
+        """
+        if self._closing is not None:
+            raise Closed("the subscription was closed", where=self._channel.name)
+        if any(isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
+            raise Unsupported("Kafka delays no message", where=self._channel.name, expected="`Release` without a delay")
+        changed = self._sort(outcomes)
+        self._settled.set()
+        behind = [progress for progress in changed if progress.behind]
+        if behind:
+            await self._commits.commit(behind)
+
+    def _sort(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> dict[Progress, None]:
+        changed: dict[Progress, None] = {}
+        released = []
+        for delivery, outcome in outcomes:
+            progress, offset = delivery.token
+            progress.in_hand -= 1
+            if isinstance(outcome, Release):
+                released.append(delivery)
+            else:
+                progress.accept(offset)
+                changed[progress] = None
+        if released:
+            self._release(released)
+        return changed
+
+    def _release(self, deliveries: list[Delivery]) -> None:
+        again = [Delivery(old.message, old.lane, 1, old.token) for old in deliveries if not old.token[0].lost]
+        # The earliest of a lane comes first again.
+        self._released = deque(sorted((*self._released, *again), key=lambda delivery: delivery.token[1]))
+        self._arrived.set()
+
+    # Rebalances: aiokafka calls these two from a task of its own
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Wait for what is in hand, and commit it, while the partitions are still ours."""
+        self._revoking = True
+        self._fetched.clear()
+        self._released.clear()
+        leaving = [self._progress[each] for each in revoked if each in self._progress]
+        try:
+            async with asyncio.timeout(self._settings.rebalance_timeout * _SHARE_IN_HAND):
+                await self._let_go(leaving)
+        except (TimeoutError, BrokerError):
+            # What isn't committed comes again at the partition's next owner.
+            pass
+        finally:
+            for each in leaving:
+                each.lost = True
+                self._progress.pop(each.partition, None)
+            self._released.clear()
+            self._revoking = False
+
+    async def _let_go(self, leaving: list[Progress]) -> None:
+        # Also where it says nothing new: it tells whether the group still knows us.
+        await self._commits.commit(leaving)
+        while self._closing is None and any(each.in_hand and not each.lost for each in leaving):
+            self._settled.clear()
+            await self._settled.wait()
+        await self._commits.commit([each for each in leaving if each.behind])
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka calls it so
+        """Fetch from the new partitions too."""
+        self._settled.set()
+
+    # Lag
+
+    async def lag(self) -> int:
+        """See `dragoman.adapter.Lag.lag`. What other members have in hand counts as waiting.
+
+        Raises:
+            ConnectionLost: no answer in time.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                return await self._lag()
+        except Exception as error:
+            raise translate_connection(error, self._channel.name) from error
+
+    async def _lag(self) -> int:
+        numbers = self._consumer.partitions_for_topic(self._channel.name) or ()
+        partitions = [TopicPartition(self._channel.name, number) for number in numbers]
+        ends = await self._consumer.end_offsets(partitions)
+        starts = await self._consumer.beginning_offsets(partitions)
+        committed = await asyncio.gather(*(self._consumer.committed(each) for each in partitions))
+        done = {each: starts[each] if at is None else at for each, at in zip(partitions, committed, strict=True)}
+        waiting = sum(max(0, ends[each] - done[each]) for each in partitions)
+        return max(0, int(waiting) - sum(progress.in_hand for progress in self._progress.values()))
+
+    # The end
+
+    def _fail(self, error: BrokerError) -> None:
+        self._failure = self._failure or error
+        self._arrived.set()
+        self._settled.set()
+
+    async def close(self) -> None:
+        """End it: a waiting `receive` raises `Closed`, and what isn't settled goes to other members of the group."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._failure = Closed("the subscription was closed", where=self._channel.name)
+        self._arrived.set()
+        self._settled.set()
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        await stop(self._consumer)
+        await self._commits.close()
