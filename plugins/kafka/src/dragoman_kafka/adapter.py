@@ -21,7 +21,7 @@ from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
 from dragoman_kafka.producer import Publisher
 from dragoman_kafka.settings import FOREVER_MS, KafkaSettings
-from dragoman_kafka.sockets import stop
+from dragoman_kafka.sockets import start, stop
 from dragoman_kafka.subscription import KafkaSubscription
 from dragoman_kafka.topics import Topics
 
@@ -81,7 +81,7 @@ class KafkaAdapter:
                     consumer, channel, options.prefetch, self._settings, shared=not extensions.partitions
                 )
                 _join(consumer, subscription, partitions, extensions)
-                await consumer.start()
+                await start(consumer)
             self._check_open()
         except BaseException as error:
             if consumer is not None:
@@ -97,7 +97,7 @@ class KafkaAdapter:
     ) -> None:
         consumer = self._consumer(group, Extensions())
         try:
-            await consumer.start()
+            await start(consumer)
             await starts.begin(consumer, partitions, start, extensions.offsets)
         finally:
             await stop(consumer)
@@ -134,6 +134,7 @@ class KafkaAdapter:
     async def _close(self) -> None:
         await asyncio.gather(*(each.close() for each in self._subscriptions), return_exceptions=True)
         await self._publisher.close()
+        await self._topics.close()
         await stop(self._producer)
 
 
@@ -171,7 +172,7 @@ async def connect(settings: KafkaSettings) -> KafkaAdapter:
     producer = _producer(settings, connection)
     try:
         async with asyncio.timeout(settings.timeout):
-            await producer.start()
+            await start(producer)
     except BaseException as error:
         await stop(producer)
         if isinstance(error, Exception):
@@ -220,6 +221,7 @@ KAFKA: Final = AdapterType(
             Capability.QUEUE,
             Capability.TOPIC,
             Capability.DURABLE,
+            Capability.BACKLOG,
             Capability.ORDER,
             Capability.REDELIVERY,
             Capability.REPLAY,

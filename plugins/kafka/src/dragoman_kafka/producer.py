@@ -46,12 +46,12 @@ class _Call:
 
     __slots__ = ("deadline", "done", "left", "sent", "topic")
 
-    def __init__(self, topic: str, left: int, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+    def __init__(self, topic: str, left: int, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         self.topic = topic
         self.left = left
         self.sent = False
         self.done: asyncio.Future[None] = loop.create_future()
-        self.deadline = loop.time() + timeout
+        self.deadline = deadline
 
     def confirm(self) -> None:
         self.left -= 1
@@ -79,6 +79,16 @@ class _Call:
             self.fail(Closed("closed; nothing was sent", where=self.topic))
 
 
+class _Door:
+    """Where calls to one topic queue while they can't go on at once."""
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
 _Entry = tuple[Outgoing, int, _Call]
 
 
@@ -94,8 +104,7 @@ class Publisher:
         self._lanes: dict[TopicPartition, _Lane] = {}
         self._calls: dict[_Call, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._admission = asyncio.Lock()
-        self._queueing = 0
+        self._doors: dict[str, _Door] = {}
         self._space = asyncio.Event()
         self.buffered = 0
         self._failure: Callable[[], BrokerError] | None = None
@@ -106,11 +115,12 @@ class Publisher:
             raise self._failure()
         if not messages:
             return
-        entries = self._prepared(channel.name, messages)
-        partitions = self._topics.known(channel.name)
-        if partitions is None or self._queueing or self.buffered >= self._settings.buffer:
-            partitions = await self._admitted(channel.name)
-        call = self._begin(channel.name, entries, partitions)
+        topic, deadline = channel.name, self._loop.time() + self._settings.timeout
+        entries = self._prepared(topic, messages)
+        partitions = self._topics.known(topic)
+        if partitions is None or topic in self._doors or self.buffered >= self._settings.buffer:
+            partitions = await self._admitted(topic, deadline)
+        call = self._begin(_Call(topic, len(entries), self._loop, deadline), entries, partitions)
         try:
             await call.done
         finally:
@@ -131,31 +141,33 @@ class Publisher:
             prepared.append((record, size))
         return prepared
 
-    async def _admitted(self, topic: str) -> tuple[int, ...]:
-        """Wait, in the order of the calls, until the topic is known and there is room."""
-        self._queueing += 1
+    async def _admitted(self, topic: str, deadline: float) -> tuple[int, ...]:
+        """Wait, in the order of the topic's calls, until it is known and there is room."""
+        door = self._doors.setdefault(topic, _Door())
+        door.waiting += 1
         try:
-            async with asyncio.timeout(self._settings.timeout), self._admission:
-                while self.buffered >= self._settings.buffer:
+            async with asyncio.timeout_at(deadline), door.lock:
+                while self.buffered >= self._settings.buffer and self._failure is None:
                     self._space.clear()
                     await self._space.wait()
                 return self._topics.known(topic) or await self._topics.find(topic)
         except TimeoutError as error:
-            raise ConnectionLost("no broker answers; nothing was sent", where=topic) from error
+            raise ConnectionLost("the broker takes nothing; nothing was sent", where=topic) from error
         finally:
-            self._queueing -= 1
+            door.waiting -= 1
+            if not door.waiting:
+                del self._doors[topic]
 
-    def _begin(self, topic: str, entries: list[tuple[Outgoing, int]], partitions: tuple[int, ...]) -> _Call:
+    def _begin(self, call: _Call, entries: list[tuple[Outgoing, int]], partitions: tuple[int, ...]) -> _Call:
         """Put the records of one call into their partitions' queues. All or none: nothing here waits."""
         if self._failure is not None:
             raise self._failure()
-        chosen = self._chosen(topic, [record for record, _ in entries], partitions)
-        call = _Call(topic, len(entries), self._loop, self._settings.timeout)
+        chosen = self._chosen(call.topic, [record for record, _ in entries], partitions)
         self._calls[call] = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(call.deadline, self._expire)
+        if self._timer is None or call.deadline < self._timer.when():
+            self._wake_at(call.deadline)
         for (record, size), partition in zip(entries, chosen, strict=True):
-            self._lane(TopicPartition(topic, partition)).put((record, size, call))
+            self._lane(TopicPartition(call.topic, partition)).put((record, size, call))
         self.buffered += sum(size for _, size in entries)
         return call
 
@@ -187,15 +199,20 @@ class Publisher:
         if self.buffered < self._settings.buffer:
             self._space.set()
 
+    def _wake_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._expire)
+
     def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
-        # All wait equally long, so the first of them is the next to run out of time.
         for call in self._calls:
-            if call.deadline > now:
-                self._timer = self._loop.call_at(call.deadline, self._expire)
-                return
-            call.expire()
+            if call.deadline <= now:
+                call.expire()
+        left = [call.deadline for call in self._calls if call.deadline > now]
+        if left:
+            self._wake_at(min(left))
 
     def end(self, failure: Callable[[], BrokerError]) -> None:
         """Let nothing more through; the first reason is what later calls hear."""

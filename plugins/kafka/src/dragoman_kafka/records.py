@@ -161,8 +161,8 @@ def _set_time(record: Outgoing, time: str) -> None:
     if record.timestamp is None and timestamp is not None and timestamp >= 0 and kafka.time_of(timestamp) == time:
         record.timestamp = timestamp
     else:
-        # What the timestamp can't say exactly travels as it is written, in a header.
-        record.headers.append(("time", _bytes("time", time)))
+        # What the timestamp can't say exactly travels as it is written, in a header: before others of that name.
+        record.headers.insert(0, ("time", _bytes("time", time)))
         record.timestamp = max(0, timestamp or 0) if record.timestamp is None and timestamp else record.timestamp
 
 
@@ -174,8 +174,8 @@ def _set_partition(record: Outgoing, special: dict[str, str]) -> None:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise UnsupportedFormat(f"`{name}` is {text!r}", expected="a number from 0")
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= 2**63:
+        raise UnsupportedFormat(f"`{name}` is {text!r}", expected="a number from 0, of 64 bits")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Ending aiokafka's producers and consumers within a bound, whatever state they and the brokers are in."""
+"""Starting and ending aiokafka's producers and consumers so that nothing is left open, within a bound."""
 
 from __future__ import annotations
 
@@ -10,9 +10,29 @@ from aiokafka import errors as theirs
 
 #: How long a regular stop may take: flushing, leaving the group.
 PATIENCE: Final = 5.0
+_STEP: Final = 0.01
+
+Ended = AIOKafkaProducer | AIOKafkaConsumer
 
 
-async def stop(ended: AIOKafkaProducer | AIOKafkaConsumer, patience: float = PATIENCE) -> None:
+async def start(started: Ended) -> None:
+    """Start a producer or consumer. After an error, or when it was cancelled, `stop` has to follow.
+
+    Cancelled while it makes its first connection, aiokafka would forget that one and leave it open.
+    """
+    starting = asyncio.ensure_future(started.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        client = _client(started)
+        while not starting.done() and client._sync_task is None:  # noqa: ASYNC110, SLF001 - nothing else tells
+            await asyncio.sleep(_STEP)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        raise
+
+
+async def stop(ended: Ended, patience: float = PATIENCE) -> None:
     """Stop a producer or consumer: regularly within `patience` seconds, then by force.
 
     By itself aiokafka waits without end for brokers that are away: an idempotent producer gives no batch up, and a
@@ -28,12 +48,26 @@ async def stop(ended: AIOKafkaProducer | AIOKafkaConsumer, patience: float = PAT
         await asyncio.wait([stopping], timeout=patience)
         stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
+    await _client(ended).close()
+    _forget(ended)
+
+
+def _client(owner: Any) -> Any:
+    # A consumer has no public name for it.
+    return getattr(owner, "client", None) or owner._client  # noqa: SLF001
 
 
 def _cut(ended: Any) -> None:
+    """Let nothing be sent any more: what waits for an answer fails."""
+    sender = getattr(ended, "_sender", None)
+    if sender is not None and sender.sender_task is not None:
+        sender.sender_task.cancel()
+    for connection in list(_client(ended)._conns.values()):  # noqa: SLF001 - `close` would wait for the broker
+        connection.close()
+
+
+def _forget(ended: Any) -> None:
+    """Fail the batches that nobody will send now: aiokafka has a task that waits for them."""
     batches = getattr(ended, "_message_accumulator", None)
     if batches is not None:
         batches.fail_all(theirs.ProducerClosed())
-    client = getattr(ended, "client", None) or ended._client  # noqa: SLF001 - a consumer has no other way to it
-    for connection in list(client._conns.values()):  # noqa: SLF001 - `close` waits for them, and they for the broker
-        connection.close()

@@ -142,7 +142,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
             free = self._prefetch - sum(held.values())
             if not assigned and free > 0:
                 return [], free
-            own = max(1, self._prefetch // (4 * len(assigned))) if assigned else 1
+            own = self._prefetch // (8 * max(1, len(assigned)))
             kept = {each: max(0, own - count) for each, count in held.items()}
             rooms = {each: free - sum(kept.values()) + kept[each] for each in assigned}
             open_ = [each for each, room in rooms.items() if room > 0]
@@ -239,7 +239,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
     # Lag
 
     async def lag(self) -> int:
-        """See `dragoman.adapter.Lag.lag`. What other members have in hand counts as waiting.
+        """See `dragoman.adapter.Lag.lag`. Takes up to half a second.
+
+        What other members have in hand counts as waiting, and so do the marks of transactions at a partition's end.
 
         Raises:
             ConnectionLost: no answer in time.
@@ -255,9 +257,12 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
     async def _lag(self) -> int:
         numbers = self._consumer.partitions_for_topic(self._channel.name) or ()
         partitions = [TopicPartition(self._channel.name, number) for number in numbers]
-        ends = await self._consumer.end_offsets(partitions)
-        starts = await self._consumer.beginning_offsets(partitions)
-        committed = await asyncio.gather(*(self._consumer.committed(each) for each in partitions))
+        # At once: on its way to the broker each may wait behind a fetch that waits for messages.
+        ends, starts, *committed = await asyncio.gather(
+            self._consumer.end_offsets(partitions),
+            self._consumer.beginning_offsets(partitions),
+            *(self._consumer.committed(each) for each in partitions),
+        )
         done = {each: starts[each] if at is None else at for each, at in zip(partitions, committed, strict=True)}
         waiting = sum(max(0, ends[each] - done[each]) for each in partitions)
         return max(0, int(waiting) - sum(progress.in_hand for progress in self._progress.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -10,7 +11,7 @@ from aiokafka import errors as theirs
 from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from dragoman.errors import BrokerError, ChannelNotFound
+from dragoman.errors import BrokerError, ChannelNotFound, Closed, ConnectionLost
 from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.settings import KafkaSettings
 
@@ -26,6 +27,8 @@ class Topics:
         self._client: Any = producer.client
         self._settings = settings
         self._partitions: dict[str, tuple[int, ...]] = {}
+        self._finding: dict[str, asyncio.Task[tuple[int, ...]]] = {}
+        self._closed = False
         self._client.cluster.add_listener(self._refresh)
 
     def known(self, topic: str) -> tuple[int, ...] | None:
@@ -33,21 +36,52 @@ class Topics:
         return self._partitions.get(topic)
 
     async def find(self, topic: str) -> tuple[int, ...]:
-        """The partitions of a topic. Waits while no broker can be reached; the caller bounds it.
+        """The partitions of a topic. While no broker can be reached it waits, at most the setting `timeout`.
 
         Raises:
             ChannelNotFound: it is not there, and not ours to create.
             PermissionDenied: the broker does not show it to us, or does not let us create it.
+            ConnectionLost: no broker answered in time.
+            Closed: the connection was closed.
         """
-        while True:
-            try:
-                await self._check(topic)
-                self._partitions[topic] = tuple(sorted(await self._producer.partitions_for(topic)))
-                return self._partitions[topic]
-            except theirs.KafkaError as error:
-                if isinstance(error, theirs.UnknownTopicOrPartitionError) or not error.retriable:
-                    raise translate_connection(error, topic) from error
-            await asyncio.sleep(_BACKOFF)
+        if self._closed:
+            raise Closed("the connection to Kafka was closed")
+        finding = self._finding.get(topic)
+        if finding is None:
+            # A task of its own: a caller that is cancelled leaves it to the others, and `close` can end it.
+            finding = self._finding[topic] = asyncio.create_task(self._find(topic), name=f"find {topic}")
+            finding.add_done_callback(partial(self._found, topic))
+        await asyncio.wait([finding])
+        if finding.cancelled():
+            raise Closed("the connection to Kafka was closed", where=topic)
+        return finding.result()
+
+    def _found(self, topic: str, finding: asyncio.Task[tuple[int, ...]]) -> None:
+        del self._finding[topic]
+        if not finding.cancelled() and finding.exception() is None:
+            self._partitions[topic] = finding.result()
+
+    async def _find(self, topic: str) -> tuple[int, ...]:
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                while True:
+                    try:
+                        await self._check(topic)
+                        return tuple(sorted(await self._producer.partitions_for(topic)))
+                    except theirs.KafkaError as error:
+                        if isinstance(error, theirs.UnknownTopicOrPartitionError) or not error.retriable:
+                            raise translate_connection(error, topic) from error
+                    await asyncio.sleep(_BACKOFF)
+        except TimeoutError as error:
+            raise ConnectionLost("no broker answers", where=topic) from error
+
+    async def close(self) -> None:
+        """End what is being looked for: those who wait hear that it is `Closed`."""
+        self._closed = True
+        tasks = list(self._finding.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _check(self, topic: str) -> None:
         request = MetadataRequest([topic], allow_auto_topic_creation=False)
