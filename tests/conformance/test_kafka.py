@@ -20,7 +20,7 @@ class KafkaHarness(Harness):
 
     def __init__(self, server: Server, secure: Server) -> None:
         self._server = server
-        quick = {"timeout": "15s", "session_timeout": "6s", "rebalance_timeout": "5s"}
+        quick = {"timeout": "5s", "session_timeout": "6s", "rebalance_timeout": "5s"}
         self.settings = {"url": server.url, "create_topics": True, **quick}
         login = {"url": secure.url, "username": USER, "password": PASSWORD}
         self.wrong_password = {**login, "password": "wrong"}

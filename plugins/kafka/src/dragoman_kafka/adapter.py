@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -16,12 +16,11 @@ from dragoman.adapter import CONTRACT, AdapterType, Capability, Start, Subscribe
 from dragoman.errors import AuthenticationFailed, BrokerError, Closed, ConnectionLost, Unsupported
 from dragoman.hookspecs import hookimpl
 from dragoman.message import Channel, FormatSpec, Message
-from dragoman_kafka import starts
+from dragoman_kafka import sockets, starts
 from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
 from dragoman_kafka.producer import Publisher
 from dragoman_kafka.settings import FOREVER_MS, KafkaSettings
-from dragoman_kafka.sockets import start, stop
 from dragoman_kafka.subscription import KafkaSubscription
 from dragoman_kafka.topics import Topics
 
@@ -40,12 +39,12 @@ class KafkaAdapter:
         self._subscriptions: set[KafkaSubscription] = set()
         self._closing: asyncio.Task[None] | None = None
 
-    async def publish(self, channel: Channel, messages: Sequence[Message]) -> None:
+    def publish(self, channel: Channel, messages: Sequence[Message]) -> Coroutine[Any, Any, None]:
         """See `dragoman.adapter.Adapter.publish`.
 
         All or a prefix arrives of what goes to each partition. Waits at most the setting `timeout`.
         """
-        await self._publisher.publish(channel, messages)
+        return self._publisher.publish(channel, messages)
 
     def subscribe(self, channel: Channel, options: SubscribeOptions) -> AbstractAsyncContextManager[KafkaSubscription]:
         """See `dragoman.adapter.Adapter.subscribe`."""
@@ -81,11 +80,11 @@ class KafkaAdapter:
                     consumer, channel, options.prefetch, self._settings, shared=not extensions.partitions
                 )
                 _join(consumer, subscription, partitions, extensions)
-                await start(consumer)
+                await sockets.start(consumer)
             self._check_open()
         except BaseException as error:
             if consumer is not None:
-                await stop(consumer)
+                await sockets.stop(consumer)
             if isinstance(error, BrokerError) or not isinstance(error, Exception):
                 raise
             raise translate_connection(error, channel.name) from error
@@ -97,10 +96,10 @@ class KafkaAdapter:
     ) -> None:
         consumer = self._consumer(group, Extensions())
         try:
-            await start(consumer)
+            await sockets.start(consumer)
             await starts.begin(consumer, partitions, start, extensions.offsets)
         finally:
-            await stop(consumer)
+            await sockets.stop(consumer)
 
     def _consumer(self, group: str, extensions: Extensions) -> AIOKafkaConsumer:
         settings = self._settings
@@ -135,7 +134,7 @@ class KafkaAdapter:
         await asyncio.gather(*(each.close() for each in self._subscriptions), return_exceptions=True)
         await self._publisher.close()
         await self._topics.close()
-        await stop(self._producer)
+        await sockets.stop(self._producer)
 
 
 def _join(
@@ -172,9 +171,9 @@ async def connect(settings: KafkaSettings) -> KafkaAdapter:
     producer = _producer(settings, connection)
     try:
         async with asyncio.timeout(settings.timeout):
-            await start(producer)
+            await sockets.start(producer)
     except BaseException as error:
-        await stop(producer)
+        await sockets.stop(producer)
         if isinstance(error, Exception):
             raise await _reason(settings, connection, error) from error
         raise

@@ -50,6 +50,10 @@ def _refused(what: str, where: str) -> ours.BrokerError:
     return ours.PublishFailed(what, where=where)
 
 
+def _unexpected(what: str, where: str) -> ours.BrokerError:
+    return ours.BrokerError(f"an error that nobody expected: {what}", where=where)
+
+
 #: The first entry that an error is an instance of decides.
 _TABLE: Final[tuple[tuple[tuple[type[BaseException], ...], Make], ...]] = (
     (
@@ -107,7 +111,7 @@ def translate(error: BaseException, where: str) -> ours.BrokerError:
     """The error of ours for one that publishing to the channel `where` met, the other as its cause."""
     if isinstance(error, ours.BrokerError):
         return error
-    make = next((make for kinds, make in _TABLE if isinstance(error, kinds)), _lost)
+    make = next((make for kinds, make in _TABLE if isinstance(error, kinds)), _unexpected)
     found = make(_text(error), where)
     found.__cause__ = error
     return found
@@ -127,4 +131,6 @@ def _text(error: BaseException) -> str:
     described = getattr(error, "description", "") if isinstance(error, theirs.BrokerResponseError) else ""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if not isinstance(error, theirs.KafkaError | OSError):
+        return repr(error)
     return described or str(error) or type(error).__name__

@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import count
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -100,8 +99,8 @@ class Publisher:
         self._topics = topics
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._turn = count()
-        self._lanes: dict[TopicPartition, _Lane] = {}
+        self._turn = 0
+        self._lanes: dict[str, dict[int, _Lane]] = {}
         self._calls: dict[_Call, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._doors: dict[str, _Door] = {}
@@ -166,14 +165,17 @@ class Publisher:
         self._calls[call] = None
         if self._timer is None or call.deadline < self._timer.when():
             self._wake_at(call.deadline)
+        lanes = self._lanes.setdefault(call.topic, {})
         for (record, size), partition in zip(entries, chosen, strict=True):
-            self._lane(TopicPartition(call.topic, partition)).put((record, size, call))
-        self.buffered += sum(size for _, size in entries)
+            lane = lanes.get(partition)
+            if lane is None:
+                lane = lanes[partition] = _Lane(self, self._producer, TopicPartition(call.topic, partition))
+            lane.put((record, size, call))
+            self.buffered += size
         return call
 
     def _chosen(self, topic: str, records: list[Outgoing], partitions: tuple[int, ...]) -> list[int]:
-        # Messages without a key go to one partition per call: fewer, larger batches.
-        keyless = partitions[next(self._turn) % len(partitions)]
+        keyless = partitions[self._turn % len(partitions)]
         chosen = []
         for record in records:
             if record.partition is None:
@@ -187,15 +189,11 @@ class Publisher:
                 )
         return chosen
 
-    def _lane(self, partition: TopicPartition) -> _Lane:
-        lane = self._lanes.get(partition)
-        if lane is None:
-            lane = self._lanes[partition] = _Lane(self, self._producer, partition)
-        return lane
-
     def release(self, size: int) -> None:
-        """Room for others: these bytes are on their way, or given up."""
+        """Room for others: a batch of so many bytes is on its way, or given up."""
         self.buffered -= size
+        # Messages without a key go to one partition until a batch is made, then to the next: few, large batches.
+        self._turn += 1
         if self.buffered < self._settings.buffer:
             self._space.set()
 
@@ -226,7 +224,7 @@ class Publisher:
         if self._timer is not None:
             self._timer.cancel()
         self._space.set()
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        tasks = [lane.task for lanes in self._lanes.values() for lane in lanes.values() if lane.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -262,6 +260,7 @@ class _Lane:
         builder = self._producer.create_batch()
         append, waiting = builder.append, self._waiting
         taken: list[_Entry] = []
+        left = 0
         while waiting and (self._limit is None or len(taken) < self._limit):
             entry = waiting[0]
             record, size, call = entry
@@ -272,7 +271,8 @@ class _Lane:
                 call.sent = True
                 taken.append(entry)
             waiting.popleft()
-            self._publisher.release(size)
+            left += size
+        self._publisher.release(left)
         return builder, taken
 
     async def _send(self, builder: Any, taken: list[_Entry]) -> None:

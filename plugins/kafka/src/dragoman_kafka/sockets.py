@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import errors as theirs
@@ -12,7 +12,7 @@ from aiokafka import errors as theirs
 PATIENCE: Final = 5.0
 _STEP: Final = 0.01
 
-Ended = AIOKafkaProducer | AIOKafkaConsumer
+Ended: TypeAlias = AIOKafkaProducer | AIOKafkaConsumer
 
 
 async def start(started: Ended) -> None:
