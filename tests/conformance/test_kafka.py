@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from dragoman_kafka import KAFKA
 
 from dragoman.message import Channel
 from dragoman.testing import ConformanceTests, Harness, Place
+from dragoman_kafka import KAFKA
 from tests.servers import PASSWORD, USER, Server
 from tests.servers.kafka import MAX_MESSAGE_BYTES
 from tests.servers.ports import free_port

@@ -184,4 +184,6 @@ class Kafka(Server):
 
 
 def _new_cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    # A leading dash would be taken for an option by the tool that formats the data folder.
+    return made.replace("-", "_")

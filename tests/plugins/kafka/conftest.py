@@ -23,11 +23,13 @@ def settings_for(server: Server, **changes: Any) -> KafkaSettings:
 
 @pytest.fixture
 def settings(kafka: Server) -> KafkaSettings:
+    """The session's Kafka."""
     return settings_for(kafka)
 
 
 @pytest.fixture
 async def adapter(settings: KafkaSettings) -> AsyncIterator[KafkaAdapter]:
+    """A connection to it."""
     connected = await KAFKA.connect(settings)
     assert isinstance(connected, KafkaAdapter)
     try:
@@ -44,4 +46,5 @@ def queue() -> Callable[[], Channel]:
 
 @pytest.fixture
 def channel(queue: Callable[[], Channel]) -> Channel:
+    """A queue that no other test knows."""
     return queue()

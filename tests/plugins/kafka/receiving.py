@@ -1,7 +1,7 @@
 """What several test modules do with a subscription."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dragoman.adapter import ACCEPT, Delivery, Subscription
 from dragoman.message import Message
@@ -14,6 +14,7 @@ def messages(count: int, *, key: str | None = None, first: int = 0) -> list[Mess
 
 
 def bodies(deliveries: Sequence[Delivery]) -> list[str]:
+    """What was published, as text."""
     return [delivery.message.data.decode() for delivery in deliveries]
 
 
@@ -27,6 +28,7 @@ async def take(subscription: Subscription, count: int, seconds: float = 20.0) ->
 
 
 async def accept(subscription: Subscription, *deliveries: Delivery) -> None:
+    """Settle these as done."""
     await subscription.settle([(delivery, ACCEPT) for delivery in deliveries])
 
 
@@ -50,3 +52,10 @@ async def drain_until_quiet(subscription: Subscription, seconds: float = 1.5) ->
             return taken
         taken += some
         await accept(subscription, *some)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what nobody tells us."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)

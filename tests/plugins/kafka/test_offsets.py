@@ -30,6 +30,7 @@ def test_the_position_is_the_first_offset_that_is_not_settled(offsets: set[int],
 
 
 def test_progress_is_behind_until_the_broker_knows_it() -> None:
+    """Only what moves the position needs a commit."""
     progress = Progress(TopicPartition("t", 0))
     assert not progress.behind
     progress.take([4, 5])

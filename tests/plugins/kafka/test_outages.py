@@ -112,6 +112,7 @@ async def test_an_outage_that_lasts_ends_a_waiting_subscription(kafka: Server, c
 
 
 async def test_a_short_outage_ends_nothing(adapter: KafkaAdapter, kafka: Server, channel: Channel) -> None:
+    """Shorter than our patience: what was called waits, and goes through."""
     await adapter.publish(channel, messages(1))
     async with adapter.subscribe(channel, GROUP) as subscription:
         held = await take(subscription, 1)
@@ -149,6 +150,7 @@ async def test_close_is_bounded_in_an_outage(kafka: Server, channel: Channel, fa
 
 
 async def test_no_broker_at_all() -> None:
+    """Connecting says so, with the client's error as the cause."""
     with pytest.raises(ConnectionLost, match="no broker can be reached") as caught:
         await KAFKA.connect(KafkaSettings(url=f"kafka://127.0.0.1:{free_port()}"))
     assert caught.value.__cause__ is not None
@@ -170,6 +172,7 @@ async def test_a_producer_that_cannot_go_on_says_that_the_connection_is_lost(
 
 
 async def test_a_wrong_password_and_a_forbidden_topic(secure_kafka: Server, channel: Channel) -> None:
+    """The right error of the tree for each, though the client only logs the reason; no password in it."""
     for sasl, username, password in (("PLAIN", USER, "wrong"), ("SCRAM-SHA-256", USER, PASSWORD)):
         with pytest.raises(AuthenticationFailed) as caught:
             await KAFKA.connect(settings_for(secure_kafka, sasl=sasl, username=username, password=password))
@@ -188,11 +191,13 @@ async def test_a_wrong_password_and_a_forbidden_topic(secure_kafka: Server, chan
 
 
 async def test_without_a_password_where_one_is_wanted(secure_kafka: Server) -> None:
+    """The broker hangs up without a word, so it may look like either."""
     with pytest.raises((ConnectionLost, AuthenticationFailed)):
         await KAFKA.connect(settings_for(secure_kafka, timeout=3.0))
 
 
 async def test_tls_with_an_authority_that_is_trusted_and_one_that_is_not(channel: Channel) -> None:
+    """A certificate that nobody vouches for is refused; with its authority all goes through."""
     with Kafka(tls=True) as server:
         assert server.certificates is not None
         with pytest.raises(AuthenticationFailed):
@@ -221,11 +226,13 @@ def test_every_error_of_the_client_is_one_of_ours(error: type[Exception]) -> Non
 
 
 def test_an_error_of_ours_stays_what_it_is() -> None:
+    """The table is for the client's errors only."""
     error = Closed("closed")
     assert translate(error, "orders") is error
 
 
 def test_a_refusal_that_the_table_does_not_name_is_a_known_outcome() -> None:
+    """The broker answered, so it has not stored the message."""
     found = translate(theirs.PolicyViolationError(), "orders")
     assert isinstance(found, PublishFailed)
     assert not found.outcome_unknown

@@ -33,6 +33,7 @@ async def stored(server: Server, topic: str, partitions: int = 4) -> list[Any]:
 
 
 async def create(server: Server, topic: str, partitions: int = 4, **config: str) -> None:
+    """Make a topic with settings of its own, with the client library alone."""
     admin = AIOKafkaAdminClient(bootstrap_servers=server.direct.removeprefix("kafka://"))
     await admin.start()
     try:
@@ -83,6 +84,7 @@ async def test_calls_at_once_keep_the_order_in_which_they_began(
 async def test_a_large_call_keeps_its_order_over_many_batches(
     adapter: KafkaAdapter, kafka: Server, channel: Channel
 ) -> None:
+    """Three megabytes of one key, in batches of a quarter of one."""
     await adapter.publish(channel, [Message.of(f"{number:06}".ljust(3000), key="k") for number in range(1000)])
     assert [int(record.value) for record in await stored(kafka, channel.name)] == list(range(1000))
 
@@ -105,6 +107,7 @@ async def test_publishing_waits_for_room(kafka: Server, channel: Channel) -> Non
 
 
 async def test_nothing_to_publish_needs_no_broker(adapter: KafkaAdapter) -> None:
+    """Not even the topic."""
     await adapter.publish(Channel("never-made"), [])
 
 
@@ -136,11 +139,13 @@ async def test_a_topic_is_made_in_the_shape_that_was_asked_for(kafka: Server, qu
 
 
 async def test_a_name_that_no_topic_can_have(adapter: KafkaAdapter) -> None:
+    """An error that says which names can be had, also where topics may be made."""
     with pytest.raises(ChannelNotFound, match="no topic can have that name"):
         await adapter.publish(Channel("orders created!"), messages(1))
 
 
 async def test_a_partition_that_is_not_there_is_refused(adapter: KafkaAdapter, kafka: Server, channel: Channel) -> None:
+    """Before anything of the call is sent."""
     wish = Message.of("x").with_metadata(**{"kafka.partition": "9"})
     with pytest.raises(UnsupportedFormat, match="no partition 9"):
         await adapter.publish(channel, [*messages(1), wish])
@@ -150,6 +155,7 @@ async def test_a_partition_that_is_not_there_is_refused(adapter: KafkaAdapter, k
 async def test_a_message_over_our_own_limit_is_refused_before_any_is_sent(
     adapter: KafkaAdapter, kafka: Server, channel: Channel
 ) -> None:
+    """And the next call goes on."""
     with pytest.raises(PayloadTooLarge, match="max_message"):
         await adapter.publish(channel, [Message.of("small"), Message(bytes(2**20))])
     await adapter.publish(channel, [Message.of("next")])
@@ -191,6 +197,7 @@ async def test_a_cancelled_publish_leaves_the_others_alone(
 
 @pytest.mark.parametrize("codec", ["gzip"])
 async def test_what_is_compressed_arrives(kafka: Server, channel: Channel, codec: str) -> None:
+    """Gzip needs nothing installed."""
     adapter = await KAFKA.connect(settings_for(kafka, compression=codec))
     await adapter.publish(channel, [Message.of("a" * 10_000, key="k")])
     assert [record.value for record in await stored(kafka, channel.name)] == [b"a" * 10_000]
@@ -207,6 +214,7 @@ async def test_without_idempotence_it_publishes_too(kafka: Server, channel: Chan
 
 
 async def test_after_close_everything_says_so(adapter: KafkaAdapter, channel: Channel) -> None:
+    """What waits, what comes later; and closing twice, at once and again."""
     waiting = asyncio.create_task(adapter.publish(channel, messages(1)))
     await asyncio.sleep(0)
     await asyncio.gather(adapter.close(), adapter.close())

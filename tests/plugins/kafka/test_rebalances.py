@@ -15,7 +15,7 @@ from dragoman_kafka import KAFKA
 from dragoman_kafka.adapter import KafkaAdapter
 from dragoman_kafka.subscription import KafkaSubscription
 from tests.plugins.kafka.conftest import settings_for
-from tests.plugins.kafka.receiving import accept, bodies, drain, messages, take
+from tests.plugins.kafka.receiving import accept, bodies, drain, messages, take, until
 from tests.servers import Server
 
 GROUP = SubscribeOptions(group="g")
@@ -34,6 +34,7 @@ async def work(subscription: KafkaSubscription, done: list[str]) -> None:
 
 
 async def test_members_of_a_group_share_and_groups_get_everything(adapter: KafkaAdapter, channel: Channel) -> None:
+    """Each message once in each group, whoever of it gets it."""
     done: dict[str, list[str]] = {"a": [], "b": []}
     async with AsyncExitStack() as stack:
         workers = []
@@ -41,9 +42,7 @@ async def test_members_of_a_group_share_and_groups_get_everything(adapter: Kafka
             subscription = await stack.enter_async_context(adapter.subscribe(channel, SubscribeOptions(group=group)))
             workers.append(asyncio.create_task(work(subscription, done[group])))
         await adapter.publish(channel, messages(1000))
-        async with asyncio.timeout(20):
-            while len(done["a"]) < 1000 or len(done["b"]) < 1000:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(done["a"]) >= 1000 and len(done["b"]) >= 1000)
     await asyncio.gather(*workers)
     for group in done.values():
         assert Counter(group) == Counter(str(n) for n in range(1000))
@@ -57,8 +56,7 @@ async def test_what_is_in_hand_is_waited_for_and_committed_when_a_member_joins(
     async with adapter.subscribe(channel, GROUP) as first:
         held = await take(first, 40)
         opening = asyncio.create_task(_opened(adapter, channel))
-        while not first._revoking:
-            await asyncio.sleep(0.01)
+        await until(lambda: first._revoking)
         assert not opening.done()
         await accept(first, *held[:20])
         await asyncio.sleep(0.2)
@@ -69,9 +67,7 @@ async def test_what_is_in_hand_is_waited_for_and_committed_when_a_member_joins(
             await adapter.publish(channel, messages(40, first=40))
             done: list[str] = []
             workers = [asyncio.create_task(work(each, done)) for each in (first, second)]
-            async with asyncio.timeout(10):
-                while len(done) < 40:
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(done) >= 40)
             assert sorted(done, key=int) == [str(n) for n in range(40, 80)]
             for worker in workers:
                 worker.cancel()
@@ -106,9 +102,7 @@ async def test_waiting_for_what_is_in_hand_is_bounded(kafka: Server, channel: Ch
     await adapter.close()
 
 
-async def test_a_commit_that_comes_too_late_is_no_error(
-    adapter: KafkaAdapter, channel: Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_commit_that_comes_too_late_is_no_error(adapter: KafkaAdapter, channel: Channel) -> None:
     """The group has gone on without us: what we settled comes again, and nobody is told that it failed."""
     await adapter.publish(channel, messages(4))
     async with adapter.subscribe(channel, GROUP) as subscription:
@@ -124,6 +118,7 @@ async def test_a_commit_that_comes_too_late_is_no_error(
 async def test_a_failed_commit_says_so(
     adapter: KafkaAdapter, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What the broker forbids is no rebalance, and is not passed over in silence."""
     from dragoman.errors import PermissionDenied
 
     await adapter.publish(channel, messages(1))
@@ -169,6 +164,7 @@ async def test_a_loop_that_stood_still_joins_again_and_loses_nothing(kafka: Serv
 async def test_members_that_come_and_go_lose_nothing_and_keep_the_order_of_keys(
     adapter: KafkaAdapter, channel: Channel
 ) -> None:
+    """Everything comes, and each key's messages first come in their order."""
     done: list[str] = []
     total = 2000
 
@@ -201,9 +197,7 @@ async def test_ten_members_at_once(adapter: KafkaAdapter, channel: Channel) -> N
         opening = [stack.enter_async_context(adapter.subscribe(channel, GROUP)) for _ in range(10)]
         members = await asyncio.gather(*opening)
         workers = [asyncio.create_task(work(each, done)) for each in members]
-        async with asyncio.timeout(20):
-            while len(set(done)) < 100:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(set(done)) >= 100)
         await asyncio.gather(*(each.close() for each in members))
     await asyncio.gather(*workers)
     assert set(done) == {str(n) for n in range(100)}

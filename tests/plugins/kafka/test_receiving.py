@@ -22,6 +22,7 @@ RELEASE = Release()
 async def test_what_was_published_before_comes_and_what_was_accepted_does_not_come_again(
     adapter: KafkaAdapter, channel: Channel
 ) -> None:
+    """A new group begins at the beginning; later it goes on where it was."""
     await adapter.publish(channel, messages(100))
     async with adapter.subscribe(channel, GROUP) as subscription:
         assert sorted(bodies(await drain(subscription)), key=int) == [str(n) for n in range(100)]
@@ -57,6 +58,7 @@ async def test_released_deliveries_come_again_a_hundred_times(adapter: KafkaAdap
 
 
 async def test_a_rejected_delivery_does_not_come_again(adapter: KafkaAdapter, channel: Channel) -> None:
+    """Kafka has no place for it: the host has written it to its dead letters before."""
     await adapter.publish(channel, messages(2, key="k"))
     async with adapter.subscribe(channel, GROUP) as subscription:
         first, second = await take(subscription, 2)
@@ -66,6 +68,7 @@ async def test_a_rejected_delivery_does_not_come_again(adapter: KafkaAdapter, ch
 
 
 async def test_a_delay_is_not_ours_to_keep(adapter: KafkaAdapter, channel: Channel) -> None:
+    """It raises, and settles nothing of that call."""
     await adapter.publish(channel, messages(1))
     async with adapter.subscribe(channel, GROUP) as subscription:
         [delivery] = await take(subscription, 1)
@@ -76,6 +79,7 @@ async def test_a_delay_is_not_ours_to_keep(adapter: KafkaAdapter, channel: Chann
 
 
 async def test_a_lane_is_a_partition_or_a_key(kafka: Server, channel: Channel) -> None:
+    """As the setting says; without a key there is no order to keep."""
     adapter = await KAFKA.connect(settings_for(kafka, lanes="key", topic_partitions=1))
     await adapter.publish(channel, [Message.of("", key="a"), Message.of("", key="b"), Message.of("")])
     async with adapter.subscribe(channel, GROUP) as subscription:
@@ -88,6 +92,7 @@ async def test_a_lane_is_a_partition_or_a_key(kafka: Server, channel: Channel) -
 
 
 async def test_never_more_unsettled_than_the_prefetch(adapter: KafkaAdapter, channel: Channel) -> None:
+    """However much waits; and settling lets the next ones come."""
     await adapter.publish(channel, messages(100, key="k"))
     async with adapter.subscribe(channel, SubscribeOptions(group="g", prefetch=8)) as subscription:
         held = await take(subscription, 5)  # the other partitions have a place each
@@ -144,6 +149,7 @@ async def _publish_slowly(adapter: KafkaAdapter, channel: Channel) -> None:
 
 
 async def test_cancelling_settle_does_not_undo_it(adapter: KafkaAdapter, channel: Channel) -> None:
+    """Cancelled at each step once it has begun, the commit is made all the same."""
     await adapter.publish(channel, messages(20, key="k"))
     async with adapter.subscribe(channel, GROUP) as subscription:
         for step, delivery in enumerate(await take(subscription, 20)):
@@ -191,6 +197,7 @@ async def test_settle_returns_when_the_broker_knows(adapter: KafkaAdapter, kafka
 
 
 async def test_a_queue_needs_a_group(adapter: KafkaAdapter, channel: Channel) -> None:
+    """There is no name that would do for everybody."""
     with pytest.raises(Unsupported, match="needs a group"):
         async with adapter.subscribe(channel, SubscribeOptions()):
             pass
@@ -210,6 +217,7 @@ async def test_of_a_topic_everybody_gets_what_comes_from_now_on(adapter: KafkaAd
 
 
 async def test_a_named_subscription_to_a_topic_outlives_the_connection(adapter: KafkaAdapter, channel: Channel) -> None:
+    """It begins when it is first opened, and misses nothing while it is closed."""
     topic = Channel(channel.name, "topic")
     await adapter.publish(topic, messages(3, first=100))
     named = SubscribeOptions(group="billing")
@@ -223,6 +231,7 @@ async def test_a_named_subscription_to_a_topic_outlives_the_connection(adapter: 
 async def test_replay_from_an_offset_from_a_time_and_from_the_beginning(
     adapter: KafkaAdapter, queue: Callable[[], Channel]
 ) -> None:
+    """Only a group that is new begins there."""
     channel, moment = queue(), datetime(2024, 1, 1, tzinfo=UTC).timestamp()
     for number in range(6):
         time = datetime.fromtimestamp(moment + number, UTC)
@@ -245,6 +254,7 @@ async def test_replay_from_an_offset_from_a_time_and_from_the_beginning(
 
 
 async def test_partitions_and_offsets_as_extensions(adapter: KafkaAdapter, channel: Channel) -> None:
+    """Some partitions only, from chosen offsets; mistakes say what would have been right."""
     places = [Message.of(f"{p}:{n}").with_metadata(**{"kafka.partition": str(p)}) for p in range(4) for n in range(3)]
     await adapter.publish(channel, places)
     some = SubscribeOptions(group="some", extensions={"partitions": "0,2", "offsets": "2:2"})
@@ -272,6 +282,7 @@ async def test_partitions_of_ones_own_in_a_group_that_shares_is_an_error(
 
 
 async def test_lag_is_what_waits(adapter: KafkaAdapter, channel: Channel) -> None:
+    """What is in hand does not count."""
     await adapter.publish(channel, messages(20))
     async with adapter.subscribe(channel, GROUP) as subscription:
         assert isinstance(subscription, Lag)
@@ -285,6 +296,7 @@ async def test_lag_is_what_waits(adapter: KafkaAdapter, channel: Channel) -> Non
 async def test_closing_ends_a_waiting_receive_and_gives_back_what_is_unsettled(
     adapter: KafkaAdapter, channel: Channel
 ) -> None:
+    """And whatever is called afterwards raises `Closed`."""
     await adapter.publish(channel, messages(4, key="k"))
     async with adapter.subscribe(channel, GROUP) as subscription:
         held = await take(subscription, 4)
@@ -302,6 +314,7 @@ async def test_closing_ends_a_waiting_receive_and_gives_back_what_is_unsettled(
 
 
 async def test_closing_the_connection_closes_its_subscriptions(adapter: KafkaAdapter, channel: Channel) -> None:
+    """Also with a delivery in hand and somebody waiting."""
     await adapter.publish(channel, messages(1))
     async with adapter.subscribe(channel, GROUP) as subscription:
         await take(subscription, 1)

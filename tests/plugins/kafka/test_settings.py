@@ -12,6 +12,7 @@ from dragoman_kafka.extensions import NAMES, parse
 
 
 def test_several_brokers_and_the_usual_port() -> None:
+    """With blanks and addresses of IPv6."""
     settings = KafkaSettings(url="kafka://a:19092, b,[::1]:9093/")
     assert settings.servers == ["a:19092", "b:9092", "[::1]:9093"]
 
@@ -38,6 +39,7 @@ def test_several_brokers_and_the_usual_port() -> None:
     ],
 )
 def test_a_mistake_says_what_was_expected(given: dict[str, Any], said: str) -> None:
+    """And never shows a password."""
     with pytest.raises(ValidationError) as caught:
         KafkaSettings(**given)
     assert said in str(caught.value)
@@ -45,22 +47,26 @@ def test_a_mistake_says_what_was_expected(given: dict[str, Any], said: str) -> N
 
 
 def test_a_password_is_never_shown() -> None:
+    """Only the client library is given it."""
     settings = KafkaSettings(username="me", password=SecretStr("secret"))
     assert "secret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
-    assert settings.connection()["sasl_plain_password"] == "secret"
+    assert settings.connection()["sasl_plain_password"] == "secret"  # noqa: S105 - it is none
     assert settings.connection()["security_protocol"] == "SASL_PLAINTEXT"
 
 
 async def test_a_certificate_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
+    """When connecting, before the broker is asked."""
     with pytest.raises(AuthenticationFailed, match="a file of certificates"):
         await KAFKA.connect(KafkaSettings(tls=True, tls_ca=tmp_path / "ca.pem"))
 
 
 def test_every_setting_is_described() -> None:
+    """The schema and the reference are made of the descriptions."""
     assert all(field.description for field in KafkaSettings.model_fields.values())
 
 
 def test_extensions_are_read() -> None:
+    """Ours by their names, Kafka's by Kafka's names."""
     read = parse({"partitions": "3, 0", "offsets": "0:5,3:10", "client.rack": "a", "fetch.min.bytes": "10"})
     assert read.partitions == (0, 3)
     assert read.offsets == {0: 5, 3: 10}
@@ -80,6 +86,7 @@ def test_extensions_are_read() -> None:
     ],
 )
 def test_an_extension_that_is_none_says_what_was_expected(name: str, text: str) -> None:
+    """Its name, its value, and what would have been right."""
     with pytest.raises(Unsupported) as caught:
         parse({name: text})
     assert name in str(caught.value)
@@ -87,6 +94,7 @@ def test_an_extension_that_is_none_says_what_was_expected(name: str, text: str) 
 
 
 def test_an_unknown_extension_names_the_nearest_and_all() -> None:
+    """It is an error, never ignored."""
     with pytest.raises(Unsupported) as caught:
         parse({"partition": "1"})
     assert "did you mean 'partitions'?" in str(caught.value)
