@@ -131,10 +131,10 @@ class KafkaAdapter:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        await asyncio.gather(*(each.close() for each in self._subscriptions), return_exceptions=True)
         await self._publisher.close()
         await self._topics.close()
-        await sockets.stop(self._producer)
+        closing = [each.close() for each in self._subscriptions]
+        await asyncio.gather(*closing, sockets.stop(self._producer), return_exceptions=True)
 
 
 def _join(

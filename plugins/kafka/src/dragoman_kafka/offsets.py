@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as theirs
 
+from dragoman.errors import Closed
 from dragoman_kafka.errors import translate_connection
 
 
@@ -91,7 +92,7 @@ class Commits:
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
             # Nobody may be left to look at it.
-            self._next.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._next.add_done_callback(lambda done: done.exception())
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"commit of {self._where}")
         await asyncio.shield(self._next)
@@ -103,6 +104,9 @@ class Commits:
                 changed, self._waiting = self._waiting, {}
                 try:
                     await self._commit([progress for progress in changed if not progress.lost])
+                except asyncio.CancelledError:
+                    done.set_exception(self._closed())
+                    raise
                 except Exception as error:  # noqa: BLE001 - it belongs to those who wait
                     done.set_exception(translate_connection(error, self._where))
                 else:
@@ -128,9 +132,13 @@ class Commits:
             progress.committed = at
 
     async def close(self) -> None:
-        """Cancel what is under way."""
+        """Cancel what is under way: those who wait hear that it is `Closed`."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._next is not None:
-            self._next.cancel()
+            self._next.set_exception(self._closed())
+            self._next = None
+
+    def _closed(self) -> Closed:
+        return Closed("the subscription was closed; what was settled may come again", where=self._where)

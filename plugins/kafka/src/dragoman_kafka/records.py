@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from dragoman.errors import UnsupportedFormat
 from dragoman.formats import kafka
-from dragoman.message import Channel, FormatSpec, Message
+from dragoman.message import Channel, FormatSpec, Message, Metadata
 
 _CONTENT_TYPE: Final = "content-type"
 #: Headers of these names would be read as something else, so they are spelt with `kafka.headers.` in metadata.
@@ -56,16 +56,23 @@ class Outgoing:
 
 def to_message(record: Record, channel: Channel) -> Message:
     """The message in a record; it never fails, whatever a foreign producer wrote."""
-    metadata: list[tuple[str, str]] = []
-    if record.key is not None:
-        metadata.append(("key", record.key.decode("utf-8", "surrogateescape")))
-    content_type, timed = _read_headers(record.headers, metadata) if record.headers else (None, False)
-    _read_timestamp(record.timestamp, metadata, timed=timed)
-    metadata.append((kafka.PARTITION, str(record.partition)))
-    metadata.append((kafka.OFFSET, str(record.offset)))
+    partition, offset = _partition(record.partition), (kafka.OFFSET, str(record.offset))
+    content_type = None
+    metadata: Metadata
+    if record.key is None and not record.headers and 0 <= record.timestamp <= kafka.LATEST_TIME:
+        metadata = (_time(record.timestamp), partition, offset)
+    else:
+        pairs: list[tuple[str, str]] = []
+        if record.key is not None:
+            pairs.append(("key", record.key.decode("utf-8", "surrogateescape")))
+        content_type, timed = _read_headers(record.headers, pairs) if record.headers else (None, False)
+        if record.timestamp >= 0:  # records of old formats have none
+            exact = timed or record.timestamp > kafka.LATEST_TIME
+            pairs.append((kafka.TIMESTAMP, str(record.timestamp)) if exact else _time(record.timestamp))
+        metadata = (*pairs, partition, offset)
     if record.value is None:
-        metadata.append((kafka.TOMBSTONE, "true"))
-    return Message(record.value or b"", tuple(metadata), content_type, FormatSpec.KAFKA, channel)
+        return Message(b"", (*metadata, (kafka.TOMBSTONE, "true")), content_type, FormatSpec.KAFKA, channel)
+    return Message(record.value, metadata, content_type, FormatSpec.KAFKA, channel)
 
 
 def _read_headers(headers: Headers, metadata: list[tuple[str, str]]) -> tuple[str | None, bool]:
@@ -84,19 +91,15 @@ def _read_headers(headers: Headers, metadata: list[tuple[str, str]]) -> tuple[st
     return content_type, timed
 
 
-def _read_timestamp(timestamp: int, metadata: list[tuple[str, str]], *, timed: bool) -> None:
-    if timestamp < 0:  # records of old formats have none
-        return
-    if timed or timestamp > kafka.LATEST_TIME:
-        metadata.append((kafka.TIMESTAMP, str(timestamp)))
-    else:
-        metadata.append(("time", f"{_second(timestamp // 1000)}{timestamp % 1000:03}Z"))
+# What was published together has the same time: formatting it once makes reading a third cheaper.
+@lru_cache(maxsize=1024)
+def _time(timestamp: int) -> tuple[str, str]:
+    return "time", kafka.time_of(timestamp)
 
 
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    # Neighbours share their second: formatting it once makes reading a third cheaper.
-    return kafka.time_of(seconds * 1000)[:-4]
+@lru_cache(maxsize=1024)
+def _partition(number: int) -> tuple[str, str]:
+    return kafka.PARTITION, str(number)
 
 
 def to_record(message: Message) -> Outgoing:

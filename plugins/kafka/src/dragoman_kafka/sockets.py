@@ -10,6 +10,8 @@ from aiokafka import errors as theirs
 
 #: How long a regular stop may take: flushing, leaving the group.
 PATIENCE: Final = 5.0
+#: How long the end may take once nothing is sent any more.
+_LAST_PATIENCE: Final = 1.0
 _STEP: Final = 0.01
 
 Ended: TypeAlias = AIOKafkaProducer | AIOKafkaConsumer
@@ -45,7 +47,7 @@ async def stop(ended: Ended, patience: float = PATIENCE) -> None:
         if not stopping.done():
             _cut(ended)
     if not stopping.done():
-        await asyncio.wait([stopping], timeout=patience)
+        await asyncio.wait([stopping], timeout=_LAST_PATIENCE)
         stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
     await _client(ended).close()
@@ -70,4 +72,6 @@ def _forget(ended: Any) -> None:
     """Fail the batches that nobody will send now: aiokafka has a task that waits for them."""
     batches = getattr(ended, "_message_accumulator", None)
     if batches is not None:
+        # It takes a batch that it has failed from those under way, also one that went back to wait for another try.
+        batches._pending_batches.update(each for waiting in batches._batches.values() for each in waiting)  # noqa: SLF001
         batches.fail_all(theirs.ProducerClosed())

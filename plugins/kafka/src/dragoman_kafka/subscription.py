@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
-from dragoman.adapter import Delivery, Outcome, Release
+from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
 from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
 from dragoman.message import Channel
 from dragoman_kafka.errors import translate_connection
@@ -174,7 +174,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         """
         if self._closing is not None:
             raise Closed("the subscription was closed", where=self._channel.name)
-        if any(isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
+        if any(outcome is not ACCEPT and isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
             raise Unsupported("Kafka delays no message", where=self._channel.name, expected="`Release` without a delay")
         changed = self._sort(outcomes)
         self._settled.set()
@@ -188,7 +188,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         for delivery, outcome in outcomes:
             progress, offset = delivery.token
             progress.in_hand -= 1
-            if isinstance(outcome, Release):
+            if outcome is not ACCEPT and isinstance(outcome, Release):
                 released.append(delivery)
             else:
                 progress.accept(offset)
