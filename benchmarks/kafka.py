@@ -21,7 +21,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from tests.servers import Kafka
 
 from benchmarks.report import report
-from benchmarks.side_by_side import Run, figures, side_by_side
+from benchmarks.side_by_side import Run, figures, publish_rate, side_by_side
 from dragoman.adapter import ACCEPT, SubscribeOptions
 from dragoman.message import Channel, Message
 from dragoman_kafka.adapter import KafkaAdapter, connect
@@ -36,15 +36,7 @@ COUNT_EACH = 1_000
 
 
 async def _publish(publish: Callable[[], Awaitable[object]]) -> float:
-    """Messages per second with 200 callers, each waiting for its confirmation before the next."""
-
-    async def caller() -> None:
-        for _ in range(COUNT // IN_FLIGHT):
-            await publish()
-
-    start = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
-    return COUNT / (time.perf_counter() - start)
+    return await publish_rate(publish, count=COUNT, in_flight=IN_FLIGHT)
 
 
 @asynccontextmanager

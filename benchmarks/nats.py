@@ -18,7 +18,7 @@ from nats.js.api import ConsumerConfig
 from tests.servers import Nats
 
 from benchmarks.report import report
-from benchmarks.side_by_side import Run, figures, side_by_side
+from benchmarks.side_by_side import Run, figures, publish_rate, side_by_side
 from dragoman.adapter import ACCEPT, SubscribeOptions
 from dragoman.message import Channel, Message
 from dragoman_nats.adapter import NatsAdapter, connect
@@ -30,15 +30,7 @@ IN_FLIGHT = 200
 
 
 async def _publish(publish: Callable[[], Awaitable[object]]) -> float:
-    """Messages per second with 200 callers, each waiting for its confirmation before the next."""
-
-    async def caller() -> None:
-        for _ in range(COUNT // IN_FLIGHT):
-            await publish()
-
-    start = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
-    return COUNT / (time.perf_counter() - start)
+    return await publish_rate(publish, count=COUNT, in_flight=IN_FLIGHT)
 
 
 @asynccontextmanager

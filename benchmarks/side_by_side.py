@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 
@@ -23,6 +24,18 @@ def side_by_side(what: str, contenders: Mapping[str, Run], *, rounds: int = 3) -
             rates[name].append(asyncio.run(_bounded(run)))
             print(f"{what}: round {number + 1} of {rounds}, {name}: {rates[name][-1]:,.0f}/s", file=sys.stderr)
     return {name: median(values) for name, values in rates.items()}
+
+
+async def publish_rate(publish: Callable[[], Awaitable[object]], *, count: int, in_flight: int) -> float:
+    """Messages per second with so many callers, each waiting for its confirmation before the next."""
+
+    async def caller() -> None:
+        for _ in range(count // in_flight):
+            await publish()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(in_flight)))
+    return count / (time.perf_counter() - start)
 
 
 async def _bounded(run: Run) -> float:
