@@ -52,11 +52,6 @@ class _Call:
         self.done: asyncio.Future[None] = loop.create_future()
         self.deadline = deadline
 
-    def confirm(self) -> None:
-        self.left -= 1
-        if not self.left and not self.done.done():
-            self.done.set_result(None)
-
     def fail(self, error: BrokerError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
@@ -100,7 +95,7 @@ class Publisher:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._turn = 0
-        self._lanes: dict[str, dict[int, _Lane]] = {}
+        self._lanes: dict[tuple[str, int], _Lane] = {}
         self._calls: dict[_Call, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._doors: dict[str, _Door] = {}
@@ -126,19 +121,18 @@ class Publisher:
             del self._calls[call]
 
     def _prepared(self, topic: str, messages: Sequence[Message]) -> list[tuple[Outgoing, int]]:
-        prepared = []
-        for message in messages:
-            record = to_record(message)
-            size = _size(record.key, record.value, record.headers)
-            if size > self._settings.max_message:
+        records = [to_record(message) for message in messages]
+        entries = [(record, _size(record.key, record.value, record.headers)) for record in records]
+        most = self._settings.max_message
+        for _, size in entries:
+            if size > most:
                 raise PayloadTooLarge(
                     f"a message of {size} bytes",
                     where=topic,
-                    expected=f"at most {self._settings.max_message} bytes, headers included",
+                    expected=f"at most {most} bytes, headers included",
                     hint="the setting is `max_message`; the topic's own limit is `max.message.bytes`",
                 )
-            prepared.append((record, size))
-        return prepared
+        return entries
 
     async def _admitted(self, topic: str, deadline: float) -> tuple[int, ...]:
         """Wait, in the order of the topic's calls, until it is known and there is room."""
@@ -161,33 +155,30 @@ class Publisher:
         """Put the records of one call into their partitions' queues. All or none: nothing here waits."""
         if self._failure is not None:
             raise self._failure()
-        chosen = self._chosen(call.topic, [record for record, _ in entries], partitions)
+        chosen = [self._chosen(call.topic, record, partitions) for record, _ in entries]
         self._calls[call] = None
         if self._timer is None or call.deadline < self._timer.when():
             self._wake_at(call.deadline)
-        lanes = self._lanes.setdefault(call.topic, {})
-        for (record, size), partition in zip(entries, chosen, strict=True):
-            lane = lanes.get(partition)
-            if lane is None:
-                lane = lanes[partition] = _Lane(self, self._producer, TopicPartition(call.topic, partition))
+        for (record, size), lane in zip(entries, chosen, strict=True):
             lane.put((record, size, call))
             self.buffered += size
         return call
 
-    def _chosen(self, topic: str, records: list[Outgoing], partitions: tuple[int, ...]) -> list[int]:
-        keyless = partitions[self._turn % len(partitions)]
-        chosen = []
-        for record in records:
-            if record.partition is None:
-                key = record.key
-                chosen.append(keyless if key is None else partitions[(_hash(key) & 0x7FFFFFFF) % len(partitions)])
-            elif record.partition in partitions:
-                chosen.append(record.partition)
-            else:
+    def _chosen(self, topic: str, record: Outgoing, partitions: tuple[int, ...]) -> _Lane:
+        if record.partition is not None:
+            chosen = record.partition
+        elif record.key is not None:
+            chosen = partitions[(_hash(record.key) & 0x7FFFFFFF) % len(partitions)]
+        else:
+            chosen = partitions[self._turn % len(partitions)]
+        lane = self._lanes.get((topic, chosen))
+        if lane is None:
+            if chosen not in partitions:
                 raise UnsupportedFormat(
-                    f"the topic has no partition {record.partition}", where=topic, expected=f"one of {partitions}"
+                    f"the topic has no partition {chosen}", where=topic, expected=f"one of {partitions}"
                 )
-        return chosen
+            lane = self._lanes[topic, chosen] = _Lane(self, self._producer, TopicPartition(topic, chosen))
+        return lane
 
     def release(self, size: int) -> None:
         """Room for others: a batch of so many bytes is on its way, or given up."""
@@ -224,7 +215,7 @@ class Publisher:
         if self._timer is not None:
             self._timer.cancel()
         self._space.set()
-        tasks = [lane.task for lanes in self._lanes.values() for lane in lanes.values() if lane.task is not None]
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -288,7 +279,9 @@ class _Lane:
         else:
             self._limit = None
             for _, _, call in taken:
-                call.confirm()
+                call.left -= 1
+                if not call.left and not call.done.done():
+                    call.done.set_result(None)
 
     def _rewind(self, records: int) -> None:
         """Number the next batch like the one that was refused: the broker expects no gap.

@@ -108,7 +108,9 @@ def to_record(message: Message) -> Outgoing:
     Raises:
         UnsupportedFormat: a property of Kafka's own is given twice, or is not what Kafka can carry.
     """
-    record = Outgoing(value=message.data)
+    record = Outgoing(None, message.data, [])
+    if message.content_type is None and not message.metadata:
+        return record
     if message.content_type is not None:
         record.headers.append((_CONTENT_TYPE, _bytes(_CONTENT_TYPE, message.content_type)))
     special: dict[str, str] = {}
