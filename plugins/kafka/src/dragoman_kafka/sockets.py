@@ -71,7 +71,14 @@ def _cut(ended: Any) -> None:
 def _forget(ended: Any) -> None:
     """Fail the batches that nobody will send now: aiokafka has a task that waits for them."""
     batches = getattr(ended, "_message_accumulator", None)
-    if batches is not None:
-        # It takes a batch that it has failed from those under way, also one that went back to wait for another try.
-        batches._pending_batches.update(each for waiting in batches._batches.values() for each in waiting)  # noqa: SLF001
-        batches.fail_all(theirs.ProducerClosed())
+    if batches is None:
+        return
+    # It takes a batch that it has failed from those under way, also one that went back to wait for another try.
+    left = batches._pending_batches  # noqa: SLF001
+    left.update(each for waiting in batches._batches.values() for each in waiting)  # noqa: SLF001
+    failed = list(left)
+    batches.fail_all(theirs.ProducerClosed())
+    for each in failed:
+        for done in (each.future, each._drain_waiter):  # noqa: SLF001
+            # Nobody is left to look at them; asyncio would complain about that.
+            done.exception()
