@@ -212,7 +212,7 @@ def main() -> None:
         {"aiokafka send": ">= 1", "aiokafka send, idempotent as ours": ">= 1", "FastStream": "> 1"},
     )
     targets = {
-        "aiokafka getone": "",
+        "aiokafka getone": ">= 1",
         "aiokafka getmany": "",
         "FastStream each": ">= 2.5",
         "FastStream per 500": ">= 2.5",
