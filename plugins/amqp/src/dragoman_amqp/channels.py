@@ -38,7 +38,7 @@ _CLOSE_SECONDS: Final = 2.0
 class Listener:
     """What a channel tells whoever opened it; each of these never blocks. Says nothing to nobody by itself."""
 
-    def delivered(self, tag: int, redelivered: bool, key: bytes, properties: bytes, body: bytes) -> None:
+    def delivered(self, tag: int, key: bytes, properties: bytes, body: bytes, *, redelivered: bool) -> None:
         """A message came: its delivery tag, its routing key, its properties with their flags in front, its body."""
 
     def confirmed(self, tag: int, *, multiple: bool, taken: bool) -> None:
@@ -228,7 +228,7 @@ class Channel:
             at = 5 + payload[4]
             tag, redelivered = _TAGGED.unpack_from(payload, at)
             key = payload[at + 11 + payload[at + 9] :]
-            self._listener.delivered(tag, redelivered & 1 == 1, key, self._properties, body)
+            self._listener.delivered(tag, key, self._properties, body, redelivered=redelivered & 1 == 1)
         else:
             news: Any = _unmarshalled(payload)
             refusal = boundary.refused(news.reply_code, news.reply_text, self._where)

@@ -121,9 +121,10 @@ class Publisher(Listener):
         encoded = self._encoded(messages)
         if not encoded:
             return
-        if self._queue or not self._can_send():
-            await self._turn()
-        done = self._send(encoded, way or self._way)
+        channel = self._channel
+        if channel is None or self._queue or not self._can_send(channel):
+            channel = await self._turn()
+        done = self._send(channel, encoded, way or self._way)
         try:
             await done
         except ConnectionLost as error:
@@ -143,45 +144,44 @@ class Publisher(Listener):
             encoded.append((to_properties(message, user), message.data))
         return encoded
 
-    def _can_send(self) -> bool:
-        return (
-            self._channel is not None
-            and self._channel.error is None
-            and not self._wire.congested
-            and len(self._sent) < self._settings.max_unconfirmed
-        )
+    def _can_send(self, channel: Channel) -> bool:
+        return channel.error is None and not self._wire.congested and len(self._sent) < self._settings.max_unconfirmed
 
-    async def _turn(self) -> None:
+    async def _turn(self) -> Channel:
         """Wait until it is our turn and there is room; who came first goes first."""
         mine: asyncio.Future[None] = self._loop.create_future()
         self._queue.append(mine)
         try:
             if self._queue[0] is not mine:
                 await mine
-            await self._get_ready()
+            return await self._ready()
         finally:
             first = self._queue[0] is mine
             self._queue.remove(mine)
             if first and self._queue and not self._queue[0].done():
                 self._queue[0].set_result(None)
 
-    async def _get_ready(self) -> None:
+    async def _ready(self) -> Channel:
         if self._channel is None:
             self._way = await self._find_way()
-            channel = await Channel.open(self._wire, self, where=self._where, timeout=self._settings.timeout)
-            try:
-                await channel.call(commands.Confirm.Select())
-                if self._replies is not None:
-                    await channel.call(commands.Basic.Consume(queue=DIRECT_REPLY_TO, no_ack=True))
-            except BaseException:
-                channel.abandon()
-                raise
-            self._channel = channel
+            self._channel = await self._opened()
         deadline = self._loop.time() + self._settings.timeout
-        while not self._can_send():
+        while not self._can_send(self._channel):
             if self._channel.error is not None:
                 raise self._channel.error
             await self._room(deadline)
+        return self._channel
+
+    async def _opened(self) -> Channel:
+        channel = await Channel.open(self._wire, self, where=self._where, timeout=self._settings.timeout)
+        try:
+            await channel.call(commands.Confirm.Select())
+            if self._replies is not None:
+                await channel.call(commands.Basic.Consume(queue=DIRECT_REPLY_TO, no_ack=True))
+        except BaseException:
+            channel.abandon()
+            raise
+        return channel
 
     async def _room(self, deadline: float) -> None:
         try:
@@ -203,10 +203,8 @@ class Publisher(Listener):
             hint=f"it says: {self._wire.blocked}" if self._wire.blocked else None,
         )
 
-    def _send(self, encoded: list[tuple[bytes, bytes]], way: Way) -> asyncio.Future[None]:
+    def _send(self, channel: Channel, encoded: list[tuple[bytes, bytes]], way: Way) -> asyncio.Future[None]:
         """Write the messages and enter them into the table; nothing may come between the two."""
-        channel = self._channel
-        assert channel is not None
         route = self._route(channel, way)
         begun = self._loop.time()
         done: asyncio.Future[None] = self._loop.create_future()
@@ -269,8 +267,9 @@ class Publisher(Listener):
         for call in (same or alike)[:1]:
             call.error = refusal
 
-    def delivered(self, tag: int, redelivered: bool, key: bytes, properties: bytes, body: bytes) -> None:
+    def delivered(self, tag: int, key: bytes, properties: bytes, body: bytes, *, redelivered: bool) -> None:
         """See `dragoman_amqp.channels.Listener`."""
+        del tag, key, redelivered
         if self._replies is not None:
             self._replies.replied(properties, body)
 

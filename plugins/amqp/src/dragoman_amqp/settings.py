@@ -45,7 +45,7 @@ class AmqpSettings(BaseModel):
     tls_check_hostname: bool = Field(True, description="whether the broker's certificate must be for its host name")
     topology: Literal["declare", "check", "leave"] = Field(
         "declare",
-        description="what to do about queues and exchanges: make those that are missing, fail without them, or not look",
+        description="what to do about queues and exchanges: make what is missing, fail without it, or not look",
     )
     groups: Literal["separate", "shared"] | None = Field(
         None,

@@ -99,13 +99,12 @@ class AmqpSubscription(channels.Listener):
             await self._wire.room()
 
     def _settled(self, tag: int, outcome: Outcome) -> None:
-        if not isinstance(outcome, Accept):
-            assert self._amqp is not None
+        if isinstance(outcome, Accept):
+            if not self._accepted:
+                self._loop.call_soon(self._acknowledge)
+            self._accepted.append(tag)
+        elif self._amqp is not None:
             self._amqp.negative(tag, requeue=isinstance(outcome, Release))
-            return
-        if not self._accepted:
-            self._loop.call_soon(self._acknowledge)
-        self._accepted.append(tag)
 
     def _acknowledge(self) -> None:
         """One acknowledgement for all up to the first that is unsettled, and one for each after it."""
@@ -138,7 +137,7 @@ class AmqpSubscription(channels.Listener):
 
     # Listener
 
-    def delivered(self, tag: int, redelivered: bool, key: bytes, properties: bytes, body: bytes) -> None:
+    def delivered(self, tag: int, key: bytes, properties: bytes, body: bytes, *, redelivered: bool) -> None:
         """See `dragoman_amqp.channels.Listener`."""
         channel, subject = self._arrival(key)
         message, count = to_message(properties, body, channel, subject)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from aiormq.connection import Connection, TransportFactory
 from pamqp import commands, frame
@@ -83,8 +83,13 @@ class Wire(asyncio.StreamReaderProtocol):
     # For aiormq
 
     def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """What aiormq reads and writes."""
-        assert self._transport is not None
+        """What aiormq reads and writes.
+
+        Raises:
+            ConnectionLost: it was lost already.
+        """
+        if self._transport is None or self.error is not None:
+            raise self.error or ConnectionLost("not connected", where=self._place)
         return self._control, asyncio.StreamWriter(self._transport, self, self._control, self._loop)
 
     def opened(self, connection: Connection) -> None:
@@ -164,10 +169,9 @@ class Wire(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         """Cut the stream into frames, and give each to its channel."""
@@ -182,26 +186,25 @@ class Wire(asyncio.StreamReaderProtocol):
             while size - at > _HEAD_SIZE:
                 kind, number, length = unpack(data, at)
                 end = at + _HEAD_SIZE + length
-                if length > self._frame_max:
-                    raise ValueError(f"a frame of {length} bytes")
+                if length > self._frame_max or (end < size and data[end] != _END):
+                    self._broken(f"a frame of {length} bytes, or one without its end", None)
+                    return
                 if end >= size:
                     break
-                if data[end] != _END:
-                    raise ValueError("a frame without its end")
                 if number == 0:
                     self._controlled(kind, data[at : end + 1])
                 elif channel := channels.get(number):
                     channel.frame(kind, data[at + _HEAD_SIZE : end])
                 at = end + 1
         except (ValueError, struct.error, IndexError, KeyError) as error:
-            self._broken(error)
+            self._broken(str(error), error)
             return
         self._rest = data[at:]
         self._alive()
 
-    def _broken(self, error: Exception) -> None:
-        lost = ConnectionLost(f"what the broker sent is no AMQP: {error}", where=self._place)
-        lost.__cause__ = error
+    def _broken(self, what: str, cause: Exception | None) -> None:
+        lost = ConnectionLost(f"what the broker sent is no AMQP: {what}", where=self._place)
+        lost.__cause__ = cause
         self.abort(lost)
 
     def _alive(self) -> None:
