@@ -1,6 +1,71 @@
-"""Dragoman runs message handlers, sandboxed WebAssembly components or Python functions, on any broker."""
+"""Runs message handlers, sandboxed WebAssembly components or Python functions, on any broker."""
 
+from dragoman.adapter import Accept, Capability, Delivery, Reject, Release, Start
+from dragoman.client import Client, Subscription
+from dragoman.errors import (
+    AuthenticationFailed,
+    BrokerError,
+    ChannelNotFound,
+    Closed,
+    ComponentError,
+    ConfigError,
+    ConnectionLost,
+    DeadlineExceeded,
+    DragomanError,
+    HandlerError,
+    HandlerFailed,
+    NotGranted,
+    PayloadTooLarge,
+    PermissionDenied,
+    PluginError,
+    PublishFailed,
+    Rejected,
+    StorageFailed,
+    TimedOut,
+    Trapped,
+    Unsupported,
+    UnsupportedFormat,
+)
+from dragoman.handlers.handler import Context
 from dragoman.message import Channel, FormatSpec, Message
+from dragoman.opening import connect
 from dragoman.version import __version__
 
-__all__ = ["Channel", "FormatSpec", "Message", "__version__"]
+__all__ = [
+    "Accept",
+    "AuthenticationFailed",
+    "BrokerError",
+    "Capability",
+    "Channel",
+    "ChannelNotFound",
+    "Client",
+    "Closed",
+    "ComponentError",
+    "ConfigError",
+    "ConnectionLost",
+    "Context",
+    "DeadlineExceeded",
+    "Delivery",
+    "DragomanError",
+    "FormatSpec",
+    "HandlerError",
+    "HandlerFailed",
+    "Message",
+    "NotGranted",
+    "PayloadTooLarge",
+    "PermissionDenied",
+    "PluginError",
+    "PublishFailed",
+    "Reject",
+    "Rejected",
+    "Release",
+    "Start",
+    "StorageFailed",
+    "Subscription",
+    "TimedOut",
+    "Trapped",
+    "Unsupported",
+    "UnsupportedFormat",
+    "__version__",
+    "connect",
+]

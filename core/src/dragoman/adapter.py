@@ -80,13 +80,13 @@ class SubscribeOptions:
     """How to subscribe.
 
     Attributes:
-        group: the members of one group share a queue's messages; each group gets all of them. Required for a
-            `queue`; for a `topic` None, or a name that makes the subscription outlive the connection.
+        group: the members of one group share a queue's messages; each group gets all of them. A `queue` without one
+            is `Unsupported`; for a `topic` None, or a name that makes the subscription outlive the connection.
         prefetch: how many unsettled deliveries the adapter may hold for this subscription; more stay on the broker.
         start: where a group that is new begins; None is the adapter's natural choice: a queue gives what waits, a
             topic what comes from now on. Needs `Capability.REPLAY`.
         extensions: the broker's own settings for this subscription, by the names that its documentation gives
-            them. An unknown one is an error.
+            them. An unknown one is `Unsupported`.
     """
 
     group: str | None = None
@@ -119,7 +119,9 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The message goes back and comes again.
+    """The message goes back and comes again: at its old place in its lane, if nothing after it was settled yet.
+
+    Without `Capability.REDELIVERY` it comes when the subscription is opened anew.
 
     Attributes:
         delay: seconds before it may come again; not 0 only where `Capability.DELAY` is declared.
@@ -175,7 +177,7 @@ class Subscription(Protocol):
         Raises:
             Closed: the subscription was closed.
             ConnectionLost: not known to have arrived: the deliveries may come again.
-            Unsupported: a delay, without `Capability.DELAY`.
+            Unsupported: a delay, without `Capability.DELAY`; none was settled.
         """
         ...
 
@@ -195,6 +197,7 @@ class Adapter(Protocol):
             ChannelNotFound, PermissionDenied: as the broker says.
             PublishFailed: the broker refused, or `outcome_unknown`.
             ConnectionLost: the broker is gone and none was sent.
+            Unsupported: a kind of channel that is not declared.
             Closed: the adapter was closed.
         """
         ...

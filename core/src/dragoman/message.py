@@ -140,3 +140,7 @@ class Message:
         kept = tuple(pair for pair in self.metadata if pair[0] not in names)
         added = tuple((name, value) for name, value in names.items() if value is not None)
         return replace(self, metadata=kept + added)
+
+
+#: What users may pass where a message is sent: text is sent as UTF-8.
+MessageLike = Message | bytes | str

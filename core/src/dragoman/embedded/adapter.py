@@ -168,9 +168,13 @@ def _check_options(channel: Channel, options: SubscribeOptions) -> None:
         raise Unsupported("a queue subscription without a group", where=str(channel), expected="a group's name")
     if options.prefetch < 1:
         raise ValueError(f"prefetch={options.prefetch}: at least one delivery must fit")
+    if options.start and options.start.time and options.start.time.tzinfo is None:
+        raise ValueError("a start time needs a time zone, such as datetime.now(UTC)")
     if options.extensions:
         names = ", ".join(sorted(options.extensions))
-        raise Unsupported(f"unknown settings: {names}", where=str(channel), expected="none: this broker has no own ones")
+        raise Unsupported(
+            f"unknown settings: {names}", where=str(channel), expected="none: this broker has no own ones"
+        )
 
 
 async def connect(config: EmbeddedConfig) -> EmbeddedAdapter:

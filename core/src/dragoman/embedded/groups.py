@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from dragoman.adapter import Start
 from dragoman.embedded import log
@@ -23,8 +23,8 @@ PASSED_OVER: Final = 1_024
 #: One batch ends when its data has this many bytes.
 BATCH_BYTES: Final = 16 * 2**20
 
-#: offset, count, key, format, content type, metadata, data.
-Row = tuple[int, int, bytes | None, int, bytes | None, bytes | None, bytes]
+#: offset, count, key, format, content type, metadata, data; 1 if the key is in other hands.
+Row = tuple[int, int, bytes | None, int, bytes | None, bytes | None, bytes, int]
 
 _CHANNEL: Final = """
     INSERT INTO channel (name, head, total, time, queued) VALUES (?, 0, 0, 0, ?)
@@ -41,14 +41,14 @@ _TAKE: Final = """
     UPDATE pending SET member = ?, count = count + 1, due = 0
     WHERE grp = ? AND offset IN (SELECT value FROM json_each(?))"""
 _TAKEN: Final = """
-    SELECT p.offset, p.count, p.key, m.format, m.content_type, m.metadata, m.data
+    SELECT p.offset, p.count + 1, p.key, m.format, m.content_type, m.metadata, m.data, 0
     FROM pending p JOIN message m ON m.id = ? + p.offset
     WHERE p.grp = ? AND p.offset IN (SELECT value FROM json_each(?)) ORDER BY p.offset"""
 _NEXT: Final = """
     SELECT id - :first, 1, key, format, content_type, metadata, data, key IS NOT NULL AND EXISTS (
         SELECT 1 FROM pending q WHERE q.grp = :group AND q.key = m.key AND q.member IS NOT :member)
     FROM message m WHERE id >= :first + :position AND id < :first + :head ORDER BY id LIMIT :limit"""
-_PASS_OVER: Final = "INSERT INTO pending VALUES (?, ?, ?, NULL, 0, 0)"
+_SKIP: Final = "INSERT INTO pending VALUES (?, ?, ?, NULL, 0, 0)"
 _HOLD: Final = """
     INSERT INTO pending SELECT :group, id - :first, key, :member, 1, 0 FROM message
     WHERE id >= :first + :position AND id < :first + :end ON CONFLICT DO NOTHING"""
@@ -73,10 +73,10 @@ class Batch:
 
     Attributes:
         rows: the messages, in order.
-        due: when, by `clock`, the next delayed one may come; None without any.
+        due: when, by `clock`, the next delayed one may come, if none came now; None without any.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Row] = ()
     due: float | None = None
 
 
@@ -162,7 +162,7 @@ def take(db: sqlite3.Connection, me: Membership, limit: int) -> Batch | None:
     rows = _take_due(db, me, limit, now) if waiting else []
     if len(rows) < limit and position < head and _bytes(rows) < BATCH_BYTES:
         room = PASSED_OVER - (_passed_over(db, me.group) if waiting else 0)
-        rows += _take_next(db, me, limit - len(rows), room, position, head)
+        rows += _take_next(db, me, (position, head), limit=limit - len(rows), room=room)
     return Batch(rows, None if rows or not waiting else _next_due(db, me.group, now))
 
 
@@ -177,17 +177,20 @@ def _take_due(db: sqlite3.Connection, me: Membership, limit: int, now: float) ->
         return []
     rows = _batch(db.execute(_TAKEN, (me.channel << OFFSET_BITS, me.group, json.dumps(offsets))))
     db.execute(_TAKE, (me.member, me.group, json.dumps([row[0] for row in rows])))
-    return [(row[0], row[1] + 1, *row[2:]) for row in rows]
+    return rows
 
 
-def _take_next(db: sqlite3.Connection, me: Membership, limit: int, room: int, position: int, head: int) -> list[Row]:
+def _take_next(
+    db: sqlite3.Connection, me: Membership, untouched: tuple[int, int], *, limit: int, room: int
+) -> list[Row]:
+    position, head = untouched
     values = {"group": me.group, "member": me.member, "first": me.channel << OFFSET_BITS, "head": head}
     rows: list[Row] = []
     while not rows and position < head and room > 0:
         values |= {"position": position, "limit": min(limit, room)}
         found = _batch(db.execute(_NEXT, values))
-        rows = [row[:7] for row in found if not row[7]]
         blocked = [(me.group, row[0], row[2]) for row in found if row[7]]
+        rows = [row for row in found if not row[7]] if blocked else found
         room -= len(blocked)
         # Nothing found: what was there was discarded unread.
         position = found[-1][0] + 1 if found else head
@@ -199,7 +202,7 @@ def _hold(
     db: sqlite3.Connection, values: dict[str, int], blocked: Sequence[tuple[int, int, bytes | None]], end: int
 ) -> None:
     if blocked:
-        db.executemany(_PASS_OVER, blocked)
+        db.executemany(_SKIP, blocked)
     db.execute(_HOLD, values | {"end": end})
     db.execute("UPDATE grp SET position = ? WHERE id = ?", (end, values["group"]))
 
@@ -209,9 +212,10 @@ def _passed_over(db: sqlite3.Connection, group: int) -> int:
     return int(db.execute(query, (group,)).fetchone()[0])
 
 
-def _batch(cursor: sqlite3.Cursor) -> list[Any]:
+def _batch(cursor: sqlite3.Cursor) -> list[Row]:
     """The rows, up to the one with which the batch is full."""
-    rows, room = [], BATCH_BYTES
+    rows: list[Row] = []
+    room = BATCH_BYTES
     for row in cursor:
         rows.append(row)
         room -= len(row[6])
@@ -227,9 +231,7 @@ def _next_due(db: sqlite3.Connection, group: int, now: float) -> float | None:
     return None if due is None else float(due)
 
 
-def settle(
-    db: sqlite3.Connection, me: Membership, done: Sequence[int], released: Sequence[tuple[int, float]]
-) -> bool:
+def settle(db: sqlite3.Connection, me: Membership, done: Sequence[int], released: Sequence[tuple[int, float]]) -> bool:
     """Take deliveries out of a member's hands, but what it has no more; returns whether others may now have work."""
     if done:
         db.executemany(_ACCEPT, [(me.group, first, last, me.member) for first, last in runs(done)])
@@ -258,7 +260,8 @@ def runs(offsets: Iterable[int]) -> list[tuple[int, int]]:
 def lag(db: sqlite3.Connection, me: Membership) -> int:
     """How many messages wait for the group, those in a member's hands not counted."""
     query = """
-        SELECT max(c.head - max(g.position, c.base), 0) + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NULL)
+        SELECT max(c.head - max(g.position, c.base), 0)
+        + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NULL)
         FROM grp g JOIN channel c ON c.id = g.channel WHERE g.id = ?"""
     row = db.execute(query, (me.group,)).fetchone()
     return 0 if row is None else int(row[0])

@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from typing import Final, Literal
 
@@ -104,19 +103,13 @@ def position(db: sqlite3.Connection, channel: int, start: Start | None, *, queue
         return kept.base if queue else kept.head
     if start.offset is not None:
         return max(start.offset, kept.base)
-    return kept.base if start.time is None else _first(db, kept, "time", _seconds(start.time))
-
-
-def _seconds(moment: datetime) -> float:
-    if moment.tzinfo is None:
-        raise ValueError("a start time needs a time zone, such as datetime.now(UTC)")
-    return moment.timestamp()
+    return kept.base if start.time is None else _first(db, kept, "time", start.time.timestamp())
 
 
 def _first(db: sqlite3.Connection, kept: Extent, column: Literal["time", "before"], least: float) -> int:
     """The first offset whose `column`, which never shrinks, is at least that; `head` if there is none."""
     low, high = kept.base, kept.head
-    query = f"SELECT {column} >= ? FROM message WHERE id = ?"  # noqa: S608 (two fixed names)
+    query = f"SELECT {column} >= ? FROM message WHERE id = ?"  # noqa: S608 (one of two fixed names)
     while low < high:
         middle = (low + high) // 2
         if db.execute(query, (least, (kept.channel << OFFSET_BITS) + middle)).fetchone()[0]:

@@ -35,12 +35,14 @@ def decode(text: bytes) -> str:
 
 def pack(message: Message) -> Packed:
     """The columns of a message."""
-    key = message.key if message.metadata else None
+    content_type, metadata, spec = message.content_type, message.metadata, message.format
+    key = message.key if metadata else None
     return (
         None if key is None else encode(key),
-        _NUMBERS[message.format],
-        None if message.content_type is None else encode(message.content_type),
-        pack_metadata(message.metadata) if message.metadata else None,
+        # An enumeration's hash is computed in Python each time: the usual format needs none.
+        0 if spec is FormatSpec.RAW else _NUMBERS[spec],
+        None if content_type is None else encode(content_type),
+        pack_metadata(metadata) if metadata else None,
         message.data,
     )
 

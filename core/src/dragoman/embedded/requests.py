@@ -13,15 +13,13 @@ from dragoman.embedded import groups, log
 from dragoman.embedded.groups import Membership
 from dragoman.embedded.records import unpack
 from dragoman.embedded.store import Store
-from dragoman.errors import TimedOut
+from dragoman.errors import Closed, TimedOut
 from dragoman.message import Channel, Message
 
 #: What the names of reply channels begin with.
 PREFIX: Final = "_replies/"
 #: How many replies to one request are kept; it returns when it has so many.
 MOST_REPLIES: Final = 10_000
-
-_Drained = list[tuple[int, bytes | None, bytes | None, bytes]]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +50,9 @@ class Replies:
         self._opening = asyncio.Lock()
         self._me: Membership | None = None
 
-    async def ask(self, correlation: str, publish: Awaitable[None], timeout: float | None, enough: int) -> list[Message]:
+    async def ask(
+        self, correlation: str, publish: Awaitable[None], timeout: float | None, enough: int
+    ) -> list[Message]:
         """Publish a request and wait for its replies.
 
         Raises:
@@ -94,25 +94,29 @@ class Replies:
 
     def _look(self) -> None:
         if (me := self._me) is not None:
-            drained = self._store.run(lambda db: log.drain(db, me.channel), durable=False, then=self._came)
+            drained = self._store.run(lambda db: self._drain_now(db, me), durable=False, then=self._came)
             drained.add_done_callback(self._looked)
 
-    def _came(self, rows: _Drained) -> None:
-        for row in rows:
-            reply = unpack(*row, self.channel)
+    def _drain_now(self, db: sqlite3.Connection, me: Membership) -> list[Message]:
+        return [unpack(*row, self.channel) for row in log.drain(db, me.channel)]
+
+    def _came(self, replies: Sequence[Message]) -> None:
+        for reply in replies:
             for request in self._requests.get(reply.get("correlation-id") or "", ()):
                 request.add(reply)
 
-    def _looked(self, drained: asyncio.Future[_Drained]) -> None:
-        failure = drained.exception()
-        if failure is None:
-            return
+    def _looked(self, drained: asyncio.Future[list[Message]]) -> None:
+        if (failure := drained.exception()) is not None:
+            self._fail(failure)
+
+    def _fail(self, failure: BaseException) -> None:
         for requests in self._requests.values():
             for request in requests:
                 request.fail(failure)
 
     def close(self) -> None:
-        """Remove the channel, and whatever came too late."""
+        """Remove the channel, and whatever came too late; requests that still wait end with `Closed`."""
+        self._fail(Closed("the connection was closed", where=self.channel.name))
         if (me := self._me) is not None:
             self._me = None
             self._store.waiters.remove(me.channel, self._look)

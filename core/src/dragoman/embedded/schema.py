@@ -136,9 +136,9 @@ _MEANINGS: Final = {
 }
 
 
-def storage_failed(path: str, error: sqlite3.Error) -> StorageFailed:
-    """What SQLite's error means, in a user's words; nothing of the failed transaction was stored."""
-    code: int = getattr(error, "sqlite_errorcode", 0)
+def storage_failed(path: str, error: Exception) -> StorageFailed:
+    """What an error means, in a user's words; nothing of the failed transaction was stored."""
+    code: int = getattr(error, "sqlite_errorcode", 0 if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CORRUPT)
     what, hint = _MEANINGS.get(code & 0xFF, ("SQLite failed", None))
     return StorageFailed(f"{what} ({str(error) or 'no details'})", where=path, hint=hint)
 

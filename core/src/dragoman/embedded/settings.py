@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from dragoman.config.units import Duration, Size
 
@@ -19,12 +19,12 @@ class EmbeddedConfig(BaseModel):
     `path` and `url` say the same thing in two ways; at most one of them is given. After validation `path` holds it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     path: str = Field(
         "dragoman.db",
         min_length=1,
-        description="the file; its folder must exist. ':memory:' is a broker of this one connection, gone when it closes",
+        description="the file, in a folder that exists; ':memory:' is a broker of this one connection, gone with it",
     )
     url: str | None = Field(
         None,
@@ -33,7 +33,7 @@ class EmbeddedConfig(BaseModel):
     )
     durability: Literal["full", "normal"] = Field(
         "full",
-        description="what was confirmed survives: 'full' also a power cut, 'normal' a crash of any process only (faster)",
+        description="what a confirmed message survives: 'full' also a power cut, 'normal' only crashes (faster)",
     )
     keep: Duration = Field(
         7 * _DAY, description="how long a message is kept for replay after every group has accepted it"
@@ -46,7 +46,9 @@ class EmbeddedConfig(BaseModel):
         description="let `keep` and `keep_size` also delete what a group has not accepted, or a queue that nobody read",
     )
     forget_groups: Duration | None = Field(
-        None, gt=0, description="forget a group that had no member for so long, and its claim on messages; never without"
+        None,
+        gt=0,
+        description="forget a group that had no member for so long, and its claim on messages; never without",
     )
     max_message: Size = Field(
         64 * 2**20, gt=0, le=900_000_000, description="the largest message, data and metadata together"
@@ -76,6 +78,12 @@ class EmbeddedConfig(BaseModel):
         if "\0" in path:
             raise ValueError("a path can't contain a NUL character")
         return path
+
+    @field_validator("path")
+    @classmethod
+    def _beside_the_configuration(cls, path: str, info: ValidationInfo) -> str:
+        folder = (info.context or {}).get("folder")
+        return path if folder is None or path == MEMORY else str(folder / path)
 
     @property
     def in_memory(self) -> bool:

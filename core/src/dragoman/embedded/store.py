@@ -1,8 +1,8 @@
 """The one connection to the file: what is queued goes into one transaction, and the disk is waited for in a thread.
 
 The statements run on the event loop, where each takes microseconds; a thread that computes beside the loop would make
-each of them wait for the interpreter's lock. What can take long, waiting for the disk or for another process's lock,
-is a single call into SQLite, which holds no interpreter lock, and runs in the store's one thread.
+each of them wait for the interpreter's lock. What can take long, waiting for another process's lock or for a disk that
+is not quick, is a single call into SQLite, which holds no interpreter lock, and runs in the store's one thread.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ T = TypeVar("T")
 
 #: How many calls share one transaction at most.
 GROUP: Final = 256
+#: Where durable commits take fewer seconds than this, they are not worth the way to the thread and back.
+QUICK: Final = 0.001
+#: Seconds until what was not durable by itself is on the disk, too.
+FLUSH: Final = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +67,10 @@ class Store:
         self._abandoned = False
         self._changed: set[int] = set()
         self._durable: bool | None = None
+        self._flushing: asyncio.TimerHandle | None = None
+        self._changes = db.total_changes
+        #: Seconds that a durable commit takes, the last ones counting most. Unknown at first, so taken for slow.
+        self._pace = 0.0 if config.in_memory else 2 * QUICK
         self._free = True
         self._worker = asyncio.get_running_loop().create_task(self._work(), name=f"dragoman {config}")
 
@@ -99,7 +107,8 @@ class Store:
         Args:
             work: what to do; plain SQL without BEGIN and COMMIT, and no waiting. It may be called a second time if the
                 transaction failed.
-            durable: whether it is to survive a power cut, and not only the end of the process.
+            durable: whether it is to survive a power cut from the moment it is done. Else it survives the end of the
+                process from that moment on, and a power cut from `FLUSH` seconds later.
             then: called with the result once it is committed, also when the caller was cancelled meanwhile.
 
         Raises:
@@ -161,7 +170,7 @@ class Store:
             self._roll_back()
             await self._failed(jobs, error)
         else:
-            self._committed(jobs)
+            self._committed(jobs, durable=durable)
 
     async def _failed(self, jobs: list[_Job], error: Exception) -> None:
         if len(jobs) == 1:
@@ -172,18 +181,36 @@ class Store:
             await self._together([job])
 
     def _fail(self, jobs: Iterable[_Job], error: Exception) -> None:
-        if isinstance(error, sqlite3.Error):
+        # The rest is what reading a row raises when its columns hold what we never wrote.
+        if isinstance(error, sqlite3.Error | TypeError | ValueError | LookupError):
             failure = storage_failed(self._config.path, error)
             failure.__cause__ = error
             error = failure
         for job in jobs:
             job.fail(error)
 
-    def _committed(self, jobs: Iterable[_Job]) -> None:
+    def _committed(self, jobs: Iterable[_Job], *, durable: bool) -> None:
+        self._flush_later(durable=durable)
         channels, self._changed = self._changed, set()
         for job in jobs:
             job.succeed()
         self.wake(channels)
+
+    def _flush_later(self, *, durable: bool) -> None:
+        """A durable commit takes all earlier ones to the disk: where none comes by itself, make one."""
+        if durable and self._flushing:
+            self._flushing.cancel()
+            self._flushing = None
+        elif not durable and not self._flushing and self._db.total_changes != self._changes:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH, self._flush)
+        self._changes = self._db.total_changes
+
+    def _flush(self) -> None:
+        self._flushing = None
+        with suppress(Closed):
+            # What fails here failed nobody: the next commit takes it along.
+            flushed = self.run(lambda db: db.execute("UPDATE boot SET id = id"), durable=True)
+            flushed.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _roll_back(self) -> None:
         self._changed.clear()
@@ -199,7 +226,7 @@ class Store:
 
     async def _begin(self, *, durable: bool) -> None:
         if durable != self._durable:
-            self._set_durable(durable)
+            self._set_durable(durable=durable)
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -207,7 +234,7 @@ class Store:
                 raise
             await self._in_thread(self._begin_patiently)
 
-    def _set_durable(self, durable: bool) -> None:
+    def _set_durable(self, *, durable: bool) -> None:
         full = durable and self._config.durability == "full"
         self._db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
         # Moving the log into the file takes long: it is left to the commits that run in the thread.
@@ -231,10 +258,17 @@ class Store:
             self._db.execute("PRAGMA busy_timeout = 0")
 
     async def _commit(self, *, durable: bool) -> None:
-        if False and durable:
-            await self._in_thread(self._db.execute, "COMMIT")
+        if durable and self._pace > QUICK:
+            await self._in_thread(self._commit_now)
+        elif durable:
+            self._commit_now()
         else:
             self._db.execute("COMMIT")
+
+    def _commit_now(self) -> None:
+        began = time.perf_counter()
+        self._db.execute("COMMIT")
+        self._pace += (time.perf_counter() - began - self._pace) / 10
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> None:
         self._free = False
@@ -255,6 +289,8 @@ class Store:
     def _close_now(self) -> None:
         self._abandoned = True
         self._worker.cancel()
+        if self._flushing:
+            self._flushing.cancel()
         self._thread.shutdown(wait=True)
         self._roll_back()
         with suppress(sqlite3.Error):

@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from dragoman.adapter import Delivery, Outcome, Release
 from dragoman.embedded import groups
@@ -16,6 +17,13 @@ from dragoman.embedded.schema import clock
 from dragoman.embedded.store import Store
 from dragoman.errors import BrokerError, Closed, ConnectionLost
 from dragoman.message import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    me: Membership | None
+    deliveries: Sequence[Delivery]
+    due: float | None
 
 
 class EmbeddedSubscription:
@@ -50,34 +58,32 @@ class EmbeddedSubscription:
     async def _take(self, limit: int) -> None:
         await self._store.run(lambda db: self._take_now(db, limit), durable=False, then=self._took)
 
-    def _take_now(self, db: sqlite3.Connection, limit: int) -> tuple[Membership | None, Batch]:
+    def _take_now(self, db: sqlite3.Connection, limit: int) -> _Taken:
         me: Membership | None = self._me
         batch = groups.take(db, self._me, limit)
         if batch is None:
             # Taken for dead, while the process was stopped or its loop stood still: come back as somebody new.
             me = groups.rejoin(db, self._me, self._store.name)
-            batch = (me and groups.take(db, me, limit)) or Batch(())
-        return me, batch
+            batch = (me and groups.take(db, me, limit)) or Batch()
+        return _Taken(me, [self._delivery(row) for row in batch.rows], batch.due)
 
-    def _took(self, taken: tuple[Membership | None, Batch]) -> None:
-        me, batch = taken
-        if me is not self._me:
+    def _delivery(self, row: Row) -> Delivery:
+        offset, count, key, number, content_type, metadata, data, _ = row
+        message = unpack(number, content_type, metadata, data, self._channel)
+        return Delivery(message, None if key is None else decode(key), count, offset)
+
+    def _took(self, taken: _Taken) -> None:
+        if taken.me is not self._me:
             self._held.clear()
             self._ready.clear()
-        if me is None:
+        if taken.me is None:
             self._lost = True
             self._event.set()
             return
-        self._me = me
-        self._due = batch.due
-        for row in batch.rows:
-            delivery = self._held[row[0]] = self._delivery(row)
-            self._ready.append(delivery)
-
-    def _delivery(self, row: Row) -> Delivery:
-        offset, count, key, *columns = row
-        message = unpack(*columns, self._channel)
-        return Delivery(message, None if key is None else decode(key), count, offset)
+        self._me = taken.me
+        self._due = taken.due
+        self._held.update((delivery.token, delivery) for delivery in taken.deliveries)
+        self._ready.extend(taken.deliveries)
 
     async def _wait(self) -> None:
         """Until there may be work: a wake-up, or the time of the next delayed message."""
@@ -101,7 +107,10 @@ class EmbeddedSubscription:
             )
 
     async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
-        """See `Subscription.settle`. A rejected message is forgotten: there is no place for dead letters here."""
+        """See `Subscription.settle`. A rejected message is forgotten: there is no place for dead letters here.
+
+        It is on the disk within `store.FLUSH` seconds: a power cut in between brings the messages once more.
+        """
         self._check_open()
         ours = [(delivery, outcome) for delivery, outcome in outcomes if self._held.get(delivery.token) is delivery]
         done = [delivery.token for delivery, outcome in ours if not isinstance(outcome, Release)]
@@ -110,7 +119,7 @@ class EmbeddedSubscription:
             me = self._me
             await self._store.run(
                 lambda db: self._settle_now(db, me, done, released),
-                durable=True,
+                durable=False,
                 then=lambda _: self._settled([delivery for delivery, _ in ours]),
             )
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from dragoman.embedded import groups, log
@@ -13,6 +14,7 @@ from dragoman.embedded.groups import Sign
 from dragoman.embedded.log import Retention
 from dragoman.embedded.settings import EmbeddedConfig
 from dragoman.embedded.store import Store
+from dragoman.embedded.wake import SILENT
 from dragoman.errors import BrokerError
 
 #: Seconds between two looks where no wake-up can reach us: the file system has no pipes.
@@ -93,8 +95,9 @@ class Upkeep:
         bell = self._store.bell
         if sign.bell == self._store.name or bell is None:
             return False
-        # Nobody else waits for what an ephemeral group holds: while its process lives, it may take its time.
-        return not bell.lives(sign.bell) or (not sign.ephemeral and now - since > self._config.lease)
+        # Nobody else waits for what an ephemeral group holds: while its process surely lives, it may take its time.
+        patient = sign.ephemeral and not sign.bell.startswith(SILENT)
+        return not bell.lives(sign.bell) or (now - since > self._config.lease and not patient)
 
     def _leave_now(self, db: sqlite3.Connection, gone: list[Sign]) -> None:
         for sign in gone:
@@ -105,11 +108,11 @@ class Upkeep:
         config = self._config
         rules = Retention(config.keep, config.keep_size, config.discard_unread)
         for channel in await self._store.run(log.channels, durable=False):
-            while await self._store.run(lambda db, channel=channel: log.trim(db, channel, rules), durable=False):  # type: ignore[misc]
-                await asyncio.sleep(0)
+            step = partial(log.trim, channel=channel, rules=rules)
+            while await self._store.run(step, durable=False):
+                pass  # each step is a transaction of its own: others get their turn in between
 
     async def close(self) -> None:
         """Stop. Idempotent."""
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)

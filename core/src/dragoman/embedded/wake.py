@@ -20,6 +20,7 @@ from uuid import uuid4
 
 #: As much as a pipe holds: a bell that is this full may have lost numbers, so it rings for all channels.
 _FULL: Final = 65_536
+SILENT: Final = "!"
 _NUMBER: Final = struct.Struct("<q")
 #: How many bells of other connections are kept open.
 _OPEN: Final = 64
@@ -56,7 +57,8 @@ class Bell:
     """One connection's pipe, and its way to those of others.
 
     Attributes:
-        name: what the members of this connection are known by.
+        name: what the members of this connection are known by. One that begins with `SILENT` has no pipe, because the
+            file system has none: only its signs of life tell that it lives.
     """
 
     def __init__(self, path: str, waiters: Waiters) -> None:
@@ -75,33 +77,36 @@ class Bell:
     def listen(self) -> None:
         """Hang up the bell, also again after somebody removed it.
 
-        Where the file system has no pipes it stays unheard, and `Upkeep` looks often instead.
+        Where the first try fails it stays silent for good, and `Upkeep` looks often instead.
         """
-        with suppress(OSError):
-            if self._reader >= 0 and os.path.exists(self._own):  # noqa: PTH110 (called every second)
-                return
-            self._unlisten()
+        if self.name.startswith(SILENT) or (self._reader >= 0 and os.path.exists(self._own)):
+            return
+        first = self._reader < 0
+        self._unlisten()
+        try:
             self._hang()
+        except OSError:
+            self.name = SILENT + self.name if first else self.name
 
     @property
     def _own(self) -> str:
-        return os.path.join(self._folder, self.name)  # noqa: PTH118 (plain text: a path per message is dear)
+        return os.path.join(self._folder, self.name)
 
     def _hang(self) -> None:
-        mode = os.stat(self._path).st_mode & 0o666  # noqa: PTH116
+        mode = os.stat(self._path).st_mode & 0o666
         with suppress(FileExistsError):
-            os.mkdir(self._folder)  # noqa: PTH102
-            os.chmod(self._folder, mode | (mode & 0o444) >> 2)  # noqa: PTH101
+            os.mkdir(self._folder)
+            os.chmod(self._folder, mode | (mode & 0o444) >> 2)
         # Only a pipe that is open for reading gets its final name: one that isn't is a dead connection's.
-        hidden = os.path.join(self._folder, f".{self.name}")  # noqa: PTH118
+        hidden = os.path.join(self._folder, f".{self.name}")
         os.mkfifo(hidden)
         try:
-            os.chmod(hidden, mode)  # noqa: PTH101
+            os.chmod(hidden, mode)
             # For writing, too: with no writer at all, a pipe is always "readable".
             self._reader = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
-            os.rename(hidden, self._own)  # noqa: PTH104
+            os.rename(hidden, self._own)
         except BaseException:
-            os.unlink(hidden)  # noqa: PTH108
+            os.unlink(hidden)
             raise
         asyncio.get_running_loop().add_reader(self._reader, self._heard)
 
@@ -123,7 +128,7 @@ class Bell:
     def names(self) -> Sequence[str]:
         """The bells of all other connections, those of the dead included."""
         try:
-            found = os.listdir(self._folder)  # noqa: PTH208
+            found = os.listdir(self._folder)
         except OSError:
             return ()
         return [name for name in found if name != self.name and not name.startswith(".")]
@@ -145,7 +150,7 @@ class Bell:
         return bell
 
     def _open(self, name: str) -> int:
-        return os.open(os.path.join(self._folder, name), os.O_WRONLY | os.O_NONBLOCK)  # noqa: PTH118
+        return os.open(os.path.join(self._folder, name), os.O_WRONLY | os.O_NONBLOCK)
 
     def _let_go(self, name: str) -> None:
         if (bell := self._others.pop(name, -1)) >= 0:
@@ -153,7 +158,7 @@ class Bell:
 
     def lives(self, name: str) -> bool:
         """Whether the connection with that bell still exists."""
-        if name == self.name:
+        if name == self.name or name.startswith(SILENT):
             return True
         try:
             os.close(self._open(name))
@@ -165,7 +170,7 @@ class Bell:
         """Remove the bell of a dead connection."""
         self._let_go(name)
         with suppress(OSError):
-            os.unlink(os.path.join(self._folder, name))  # noqa: PTH108, PTH118
+            os.unlink(os.path.join(self._folder, name))
 
     def _unlisten(self) -> None:
         if self._reader >= 0:
@@ -181,4 +186,4 @@ class Bell:
             self._unlisten()
             self.remove(self.name)
         with suppress(OSError):
-            os.rmdir(self._folder)  # noqa: PTH106
+            os.rmdir(self._folder)

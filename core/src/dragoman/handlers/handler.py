@@ -6,28 +6,33 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from dragoman.message import Message
+from dragoman.message import Message, MessageLike, MetadataLike
 
 
 class Context(Protocol):
     """What a handler may do besides reading its message; made anew for each handling.
 
     Everything goes through the handler's grants, and what it sends is confirmed by the broker before the call returns.
-
-    Attributes:
-        handler: the handler's name in the configuration.
-        client: the name of the client that the message came from, and the default of the calls below.
-        attempt: 1 for the first try of this message.
-        log: a logger that adds the handler's name, the message's id and the attempt to each line.
     """
 
-    handler: str
-    client: str
-    attempt: int
+    @property
+    def handler(self) -> str:
+        """The handler's name in the configuration."""
+        ...
+
+    @property
+    def client(self) -> str:
+        """The name of the client that the message came from, and the default of the calls below."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first try of this message."""
+        ...
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """See the class."""
+        """A logger that adds the handler's name, the message's id and the attempt to each line."""
         ...
 
     def connect(self, client: str) -> None:
@@ -38,19 +43,30 @@ class Context(Protocol):
         """
         ...
 
-    async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
+    async def publish(
+        self,
+        channel: str,
+        *messages: MessageLike,
+        client: str | None = None,
+        key: str | None = None,
+        content_type: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> None:
         """Send messages to a channel, in order; returns when the broker has them all.
+
+        `key`, `content_type` and `metadata` are for bytes and text; a `Message` has its own.
 
         Raises:
             NotGranted: the handler has no grant to publish there.
             BrokerError: as the adapter's `publish`.
+            Closed: the try of which this is the context has ended.
         """
         ...
 
     async def request(
         self,
         channel: str,
-        message: Message,
+        message: MessageLike,
         *,
         client: str | None = None,
         timeout: float | None = None,
@@ -65,7 +81,7 @@ class Context(Protocol):
         """
         ...
 
-    async def reply(self, to: Message, *replies: Message) -> None:
+    async def reply(self, to: Message, *replies: MessageLike) -> None:
         """Answer a request; does nothing where `to` asked for no reply. It needs no grant: the request is one.
 
         Raises:

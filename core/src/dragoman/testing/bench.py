@@ -138,7 +138,7 @@ class Bench:
         try:
             await self.until_complete(ledger, consumers)
         finally:
-            await _end(consumers)
+            await self.end(consumers)
 
     async def _consume(self, subscription: Subscription, ledger: Ledger, decide: Decide, limit: int) -> None:
         while True:
@@ -147,6 +147,13 @@ class Bench:
             outcomes = [(delivery, outcome) for delivery in batch if (outcome := decide(delivery)) is not None]
             await asyncio.shield(subscription.settle(outcomes))
             ledger.add(batch)
+
+    async def end(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
+        """Cancel them, and wait until they have ended."""
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=self.harness.patience)
+        expect(not left, f"{len(left)} calls went on for {self.harness.patience:g} s after they were cancelled: {left}")
 
     async def until_complete(self, ledger: Ledger, workers: Sequence[asyncio.Future[Any]] = ()) -> None:
         """Wait for the ledger; fail when nothing has come for `patience` seconds, or when a worker failed."""
@@ -230,12 +237,6 @@ async def _bounded(context: Any, patience: float, what: str) -> AsyncIterator[Su
 async def _enter(stack: AsyncExitStack, context: Any) -> Subscription:
     opened: Subscription = await stack.enter_async_context(context)
     return opened
-
-
-async def _end(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _alive(workers: Sequence[asyncio.Future[Any]]) -> int:

@@ -40,6 +40,13 @@ class Ledger:
         self.seen: Counter[str] = Counter()
         self.order: list[str] = []
         self.complete = asyncio.Event()
+        self._look()
+
+    def more(self, expected: Iterable[str]) -> None:
+        """These must arrive too."""
+        self.expected.update(expected)
+        self.complete.clear()
+        self._look()
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """They arrived."""
@@ -48,6 +55,9 @@ class Ledger:
             if not self.seen[name]:
                 self.order.append(name)
             self.seen[name] += 1
+        self._look()
+
+    def _look(self) -> None:
         if not self.missing:
             self.complete.set()
 

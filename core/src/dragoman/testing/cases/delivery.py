@@ -136,7 +136,7 @@ async def fifty_publishers_and_fifty_subscribers(bench: Bench) -> None:
     channel = await bench.channel("queue")
     ledger = Ledger(f"{publisher}-{n}" for publisher in range(50) for n in range(100))
     async with bench.members(channel, 50) as subscriptions:
-        sends = (bench.publish(channel, (f"{p}-{n}" for n in range(100)), batch=10) for p in range(50))
+        sends = (bench.publish(channel, [f"{p}-{n}" for n in range(100)], batch=10) for p in range(50))
         await asyncio.gather(bench.collect(subscriptions, ledger), *sends)
     ledger.check()
 

@@ -35,7 +35,7 @@ async def confirmed_messages_survive_restarts(bench: Bench) -> None:
         await asyncio.gather(progress.restarts(), *publishers)
         await bench.until_complete(ledger, [consumer])
     finally:
-        await _end([consumer, *publishers])
+        await bench.end([consumer, *publishers])
     ledger.check()
 
 
@@ -90,7 +90,7 @@ async def _everything(bench: Bench, channel: Channel, ledger: Ledger) -> Counter
         await bench.until_complete(ledger, [consumer])
         await asyncio.sleep(bench.harness.quiet)
     finally:
-        await _end([consumer])
+        await bench.end([consumer])
     return ledger.seen
 
 
@@ -119,7 +119,7 @@ async def every_tenth_refused_through_a_reconnect(bench: Bench) -> None:
         await _lose_connections(bench)
         await bench.until_complete(accepted, [consumer])
     finally:
-        await _end([consumer])
+        await bench.end([consumer])
     accepted.check()
 
 
@@ -186,9 +186,3 @@ async def a_broker_without_network_is_connection_lost(bench: Bench) -> None:
         await _expect_lost(bench, bench.connect(), "connecting")
     finally:
         await bench.harness.restore()
-
-
-async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

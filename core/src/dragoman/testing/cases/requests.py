@@ -136,8 +136,7 @@ async def _answering(bench: Bench, answer: _Answer) -> AsyncIterator[Channel]:
         try:
             yield channel
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await bench.end([answering])
 
 
 async def _answer(replier: RequestReply, subscription: Subscription, answer: _Answer) -> None:

@@ -1,0 +1,71 @@
+"""`dragoman new adapter`: a package of one's own, from the template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from dragoman.errors import PluginError
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LEFT_OUT: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv", "dist", "build"})
+
+
+@click.group()
+def command() -> None:
+    """Make a package of your own."""
+
+
+@command.command()
+@click.argument("name")
+@click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
+def adapter(name: str, into: Path) -> None:
+    """Make the package of an adapter for another broker, as dragoman-NAME.
+
+    It works and passes the conformance kit as it is, over a dictionary; its comments say what to replace.
+    """
+    if not _NAME.fullmatch(name) or name == "template":
+        raise click.UsageError(f"{name!r} is no name for an adapter; expected lower case, as in 'my-queue'")
+    target = into / f"dragoman-{name}"
+    if target.exists():
+        raise click.UsageError(f"{target} exists already; choose another name, or another folder with --into")
+    copy(template(), target, name)
+    click.echo(f"Made {target}. Its README says what to replace. To see it pass the conformance kit:")
+    click.echo(f"  cd {target} && python -m pip install --editable '.[test]' && python -m pytest")
+
+
+def template() -> Path:
+    """The folder of the template: beside this package in a wheel, in `plugins/` in a checkout.
+
+    Raises:
+        PluginError: it is in neither place.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "template", package.parents[2] / "plugins" / "_template"):
+        if (folder / "pyproject.toml").is_file():
+            return folder
+    raise PluginError("the template of an adapter is missing from this installation", hint="install dragoman again")
+
+
+def copy(source: Path, target: Path, name: str) -> None:
+    """Copy the template, with its name replaced in paths and in files.
+
+    Args:
+        source: the template's folder.
+        target: the folder to make.
+        name: the adapter's, such as `my-queue`.
+    """
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        if path.is_dir() or _LEFT_OUT & set(inside.parts) or any(part.endswith(".egg-info") for part in inside.parts):
+            continue
+        copied = target / _renamed(str(inside), name)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text(_renamed(path.read_text(encoding="utf-8"), name), encoding="utf-8")
+
+
+def _renamed(text: str, name: str) -> str:
+    return text.replace("dragoman_template", f"dragoman_{name.replace('-', '_')}").replace("template", name)

@@ -1,0 +1,333 @@
+"""The connection that users hold, and that the host works with.
+
+    async with dragoman.connect("embedded:orders.db") as client:
+        await client.publish("orders", b'{"id": 1}', key="1")
+        async with client.subscribe("orders", group="billing") as orders:
+            async for delivery in orders:
+                print(delivery.message.data)
+                await orders.accept(delivery)
+
+A client checks what its adapter can do before it asks, and puts its own name into the errors. It never repeats a call
+by itself; a call that finds the connection lost fails, and the next one connects anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Self
+
+from dragoman.adapter import (
+    ACCEPT,
+    Adapter,
+    AdapterType,
+    Capability,
+    Delivery,
+    Lag,
+    Outcome,
+    Reject,
+    Release,
+    RequestReply,
+    Start,
+    SubscribeOptions,
+)
+from dragoman.adapter import Subscription as AdapterSubscription
+from dragoman.errors import BrokerError, Closed, ConnectionLost, PublishFailed
+from dragoman.link import Link
+from dragoman.message import Channel, Message, MessageLike, MetadataLike
+
+#: How many deliveries an iteration asks for at once.
+_BATCH: Final = 100
+
+_KINDS: Final = {"queue": Capability.QUEUE, "topic": Capability.TOPIC}
+
+
+class Client:
+    """A named connection. Made by `dragoman.connect`; used on the loop that made it, by any number of tasks."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def __aenter__(self) -> Self:
+        await self._link.live()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration, or the adapter's where there is none; errors begin with it."""
+        return self._link.name
+
+    @property
+    def type(self) -> AdapterType:
+        """The adapter that it speaks through: its name, format and capabilities."""
+        return self._link.type
+
+    async def publish(
+        self,
+        channel: Channel | str,
+        *messages: MessageLike,
+        key: str | None = None,
+        content_type: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> None:
+        """Send messages to a channel, in order; returns when the broker has them all.
+
+        A cancelled call may have sent them.
+
+        Args:
+            channel: a channel, or the text that `Channel.parse` reads.
+            messages: what to send; text is sent as UTF-8. The other arguments are for bytes and text only.
+            key: messages of one key stay in order.
+            content_type: the media type of the bytes or text.
+            metadata: names and values.
+
+        Raises:
+            BrokerError: as the adapter's `publish`, with the client's name as `where`.
+            Unsupported: the adapter has no channels of that kind.
+            TypeError: a `Message` was given together with `key`, `content_type` or `metadata`.
+        """
+        where = self._channel(channel)
+        batch = as_messages(messages, key, content_type, metadata)
+        adapter = await self._link.live()
+        try:
+            await adapter.publish(where, batch)
+        except BrokerError as error:
+            raise await self._unsent(error, adapter) from error.__cause__
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        channel: Channel | str,
+        *,
+        group: str | None = None,
+        start: Start | None = None,
+        prefetch: int = 256,
+        extensions: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Subscription]:
+        """A subscription that is open, and confirmed by the broker, inside `async with`.
+
+        Leaving the block closes it: what was not settled goes back to the broker.
+
+        Args:
+            channel: a channel, or the text that `Channel.parse` reads.
+            group: who shares the messages of a queue; a queue needs one.
+            start: where a new group or subscription begins; see `dragoman.adapter.SubscribeOptions`.
+            prefetch: how many unsettled deliveries may be here at once.
+            extensions: settings of the broker's own for this subscription.
+
+        Raises:
+            BrokerError: as the adapter's `subscribe`, with the client's name as `where`.
+            Unsupported: the adapter has no channels of that kind, or can't start in the past.
+            ValueError: a queue without a group.
+        """
+        where = self._channel(channel)
+        if where.kind == "queue" and group is None:
+            raise ValueError(f"{self.name}: subscribing to the queue {where.name!r} needs a group: pass group='...'")
+        if start is not None:
+            self._link.require(Capability.REPLAY)
+        options = SubscribeOptions(group, prefetch, start, extensions or {})
+        adapter = await self._link.live()
+        async with AsyncExitStack() as stack:
+            try:
+                opened = await stack.enter_async_context(adapter.subscribe(where, options))
+            except BrokerError as error:
+                lost = ConnectionLost("the connection was lost while subscribing")
+                raise await self._link.failed(error, adapter, lost) from error.__cause__
+            subscription = Subscription(self._link, adapter, opened, where)
+            stack.callback(subscription.end)
+            yield subscription
+
+    async def request(
+        self,
+        channel: Channel | str,
+        message: MessageLike,
+        *,
+        timeout: float | None = None,
+        expected: int | None = None,
+    ) -> Sequence[Message]:
+        """Send a request and wait for its replies, as `dragoman.adapter.RequestReply.request` says.
+
+        Args:
+            channel: where those who answer are subscribed.
+            message: the request; text is sent as UTF-8.
+            timeout: seconds; None waits until cancelled.
+            expected: how many replies to wait for. None waits for one without a timeout, and with one for all that come
+                within it.
+
+        Returns:
+            At least one reply.
+
+        Raises:
+            TimedOut: no reply came in time.
+            BrokerError: as the adapter's `request`, with the client's name as `where`.
+            Unsupported: the adapter can't send requests.
+        """
+        self._link.require(Capability.REQUEST_REPLY)
+        where = self._channel(channel)
+        (request,) = as_messages((message,))
+        adapter = await self._link.live()
+        try:
+            return await _requests(adapter).request(where, request, timeout=timeout, expected=expected)
+        except BrokerError as error:
+            raise await self._unsent(error, adapter) from error.__cause__
+
+    async def reply(self, to: Message, *replies: MessageLike) -> None:
+        """Answer a request, also several times; does nothing where `to` asked for no reply.
+
+        Raises:
+            BrokerError: as the adapter's `reply`, with the client's name as `where`.
+            Unsupported: the adapter can't send replies.
+        """
+        self._link.require(Capability.REQUEST_REPLY)
+        adapter = await self._link.live()
+        try:
+            await _requests(adapter).reply(to, as_messages(replies))
+        except BrokerError as error:
+            raise await self._unsent(error, adapter) from error.__cause__
+
+    async def close(self) -> None:
+        """Close every subscription and the connection. Idempotent; closes also when cancelled."""
+        await self._link.close()
+
+    async def _unsent(self, error: BrokerError, adapter: Adapter) -> BrokerError:
+        lost = PublishFailed("the connection was lost while sending", outcome_unknown=True)
+        return await self._link.failed(error, adapter, lost)
+
+    def _channel(self, channel: Channel | str) -> Channel:
+        self._link.refuse_if_closed()
+        found = channel if isinstance(channel, Channel) else Channel.parse(channel)
+        self._link.require(_KINDS[found.kind])
+        return found
+
+
+class Subscription:
+    """Deliveries from one channel, one by one or in batches. Made by `Client.subscribe`.
+
+    It is itself a `dragoman.adapter.Subscription`. Every delivery is to be settled once, in any order: with `accept`,
+    `release` or `reject`, or many at once with `settle`.
+
+    Attributes:
+        channel: what it is subscribed to.
+    """
+
+    def __init__(self, link: Link, adapter: Adapter, inner: AdapterSubscription, channel: Channel) -> None:
+        self.channel = channel
+        self._link = link
+        self._adapter = adapter
+        self._inner = inner
+        self._ahead: deque[Delivery] = deque()
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        if not self._ahead:
+            self._ahead.extend(await self.receive(_BATCH))
+        return self._ahead.popleft()
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """Wait for deliveries: at least one, at most `limit`. One call at a time; cancelling it loses nothing.
+
+        Raises:
+            Closed: the subscription or its client was closed.
+            ConnectionLost: the broker is gone; subscribe anew.
+            BrokerError: the broker ended the subscription.
+        """
+        self._refuse_if_ended()
+        if self._ahead:
+            return [self._ahead.popleft() for _ in range(min(limit, len(self._ahead)))]
+        try:
+            return await self._inner.receive(limit)
+        except BrokerError as error:
+            raise await self._failed(error) from error.__cause__
+
+    async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """Tell the broker what became of deliveries; returns when it has it.
+
+        Raises:
+            Closed: the subscription or its client was closed.
+            ConnectionLost: not known to have arrived: the deliveries may come again.
+            Unsupported: a delayed release, where the adapter has no `Capability.DELAY`.
+        """
+        self._refuse_if_ended()
+        try:
+            await self._inner.settle(outcomes)
+        except BrokerError as error:
+            raise await self._failed(error) from error.__cause__
+
+    async def accept(self, *deliveries: Delivery) -> None:
+        """They are done: the broker forgets them. Raises as `settle`."""
+        await self.settle([(delivery, ACCEPT) for delivery in deliveries])
+
+    async def release(self, *deliveries: Delivery, delay: float = 0.0) -> None:
+        """They go back and come again, after `delay` seconds at the earliest. Raises as `settle`."""
+        outcome = Release(delay)
+        await self.settle([(delivery, outcome) for delivery in deliveries])
+
+    async def reject(self, *deliveries: Delivery, reason: str = "") -> None:
+        """They are refused for good; `reason` is for the broker's dead letters. Raises as `settle`."""
+        outcome = Reject(reason)
+        await self.settle([(delivery, outcome) for delivery in deliveries])
+
+    async def lag(self) -> int:
+        """How many messages of the channel wait for this group, those in hand not counted.
+
+        Raises:
+            Unsupported: the adapter does not know.
+            BrokerError: as the adapter's `lag`.
+        """
+        self._refuse_if_ended()
+        self._link.require(Capability.LAG)
+        if not isinstance(self._inner, Lag):
+            raise TypeError(f"the adapter {self._link.type.name!r} declares `lag`, but its subscriptions have none")
+        try:
+            return await self._inner.lag()
+        except BrokerError as error:
+            raise await self._failed(error) from error.__cause__
+
+    def end(self) -> None:
+        """Refuse every further call; leaving the `async with` block does it."""
+        self._ended = True
+
+    def _refuse_if_ended(self) -> None:
+        if self._ended:
+            raise Closed(f"the subscription to {str(self.channel)!r} is closed", where=self._link.name)
+
+    async def _failed(self, error: BrokerError) -> BrokerError:
+        if self._ended:
+            return self._link.named(error)
+        return await self._link.failed(error, self._adapter, ConnectionLost("the connection was lost"))
+
+
+def _requests(adapter: Adapter) -> RequestReply:
+    if not isinstance(adapter, RequestReply):
+        raise TypeError(f"{type(adapter).__name__} declares `request-reply`, but has no `request` and `reply`")
+    return adapter
+
+
+def as_messages(
+    given: Iterable[MessageLike],
+    key: str | None = None,
+    content_type: str | None = None,
+    metadata: MetadataLike = (),
+) -> list[Message]:
+    """Messages from what users pass to `publish`.
+
+    Raises:
+        TypeError: a `Message` was given together with `key`, `content_type` or `metadata`.
+    """
+    plain = key is None and content_type is None and not metadata
+    messages = []
+    for one in given:
+        if not isinstance(one, Message):
+            messages.append(Message.of(one, key=key, content_type=content_type, metadata=metadata))
+        elif plain:
+            messages.append(one)
+        else:
+            raise TypeError("key, content_type and metadata are for bytes and text: a Message has its own")
+    return messages

@@ -1,0 +1,155 @@
+"""Handlers that are components: opens their files and calls them for each message."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from dragoman.config.model import HandlerConfig, LimitsConfig, WasiConfig
+from dragoman.errors import ComponentError, HandlerError
+from dragoman.handlers.component import file, recognition
+from dragoman.handlers.component.cache import Cache, default_folder
+from dragoman.handlers.component.engine import Engine
+from dragoman.handlers.component.generations.generation import Entry
+from dragoman.handlers.component.instances import Instances
+from dragoman.handlers.component.linker import Linker
+from dragoman.handlers.component.program import Program
+from dragoman.handlers.component.shape import read_shape
+from dragoman.handlers.component.types import Shape
+from dragoman.handlers.component.wasi import Wasi, is_provided
+from dragoman.handlers.handler import Context
+from dragoman.message import Message
+
+_LOG: Final = logging.getLogger(__name__)
+#: Instances that may be in use at once, in all handlers together. Each takes some of the memory regions that the system
+#: allows a process, and the process ends when there are no more.
+_ROOM: Final = 1000
+#: Idle instances that a handler with `instances = "reuse"` keeps at most.
+_KEPT: Final = 64
+
+
+class Components:
+    """The components of one host, on one engine.
+
+    Importing this module loads the engine's library (30 MB): do it where there is a component.
+
+    Args:
+        cache: the folder of compiled code; None for the user's cache folder.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = Cache(cache or default_folder())
+        self._engine = Engine()
+        self._room = asyncio.Semaphore(_ROOM)
+        self._handlers: list[ComponentHandler] = []
+
+    async def open(
+        self, name: str, config: HandlerConfig, *, progress: Callable[[str], None] = _LOG.info
+    ) -> ComponentHandler:
+        """A handler that is ready: compiled, linked and instantiated once, to see that it can be.
+
+        Compiling runs on a thread, so the loop goes on.
+
+        Args:
+            name: the handler's name in the configuration.
+            config: with `component` set.
+            progress: told in a line when something takes long.
+
+        Raises:
+            ComponentError: the file is no component that this host can run; the message says what it is.
+        """
+        assert config.component is not None  # noqa: S101 - the caller has looked
+        path = config.component
+        try:
+            handler = await self._open(name, path, config, progress)
+        except ComponentError as error:
+            raise file.placed(error, path) from error.__cause__
+        self._handlers.append(handler)
+        return handler
+
+    async def _open(
+        self, name: str, path: Path, config: HandlerConfig, progress: Callable[[str], None]
+    ) -> ComponentHandler:
+        data = await asyncio.to_thread(file.read, path)
+
+        def compiling() -> None:
+            progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
+
+        component = await asyncio.to_thread(file.compiled, self._engine, self._cache, data, compiling)
+        shape = read_shape(self._engine.pointer, component)
+        program, entry = _linked(self._engine, component, shape, config.limits, config.wasi)
+        instances = Instances(program, self._room, _KEPT if config.instances == "reuse" else 0)
+        try:
+            instances.put(await instances.take())
+        except HandlerError as error:
+            instances.close()
+            raise ComponentError(f"the component can't be instantiated: {error}") from error
+        except BaseException:
+            instances.close()
+            raise
+        return ComponentHandler(instances, entry)
+
+    async def close(self) -> None:
+        """Close every handler and the engine. Idempotent."""
+        while self._handlers:
+            await self._handlers.pop().close()
+        self._engine.close()
+
+
+def _linked(
+    engine: Engine, component: int, shape: Shape, limits: LimitsConfig, granted: WasiConfig
+) -> tuple[Program, Entry]:
+    generation = recognition.recognise(shape)
+    linker = Linker(engine)
+    wasi = Wasi(granted, shape, limits.output) if any(map(is_provided, shape.imports)) else None
+    program = Program(engine, component, linker, limits, wasi)
+    try:
+        recognition.link(linker, shape, generation)
+        if wasi is not None:
+            wasi.link(linker, shape)
+        return program, generation.enter(program, shape)
+    except BaseException:
+        program.close()
+        raise
+
+
+class ComponentHandler:
+    """One configured handler; a `dragoman.handlers.handler.Handler`."""
+
+    def __init__(self, instances: Instances, entry: Entry) -> None:
+        self._instances = instances
+        self._entry = entry
+
+    async def handle(self, message: Message, context: Context) -> None:
+        """Handle one message in an instance of its own; see `Handler.handle`.
+
+        Raises:
+            HandlerFailed: the guest returned an error.
+            Trapped: it trapped, or used up what it may.
+        """
+        instance = await self._instances.take()
+        try:
+            await self._entry.handle(instance, message, context)
+        finally:
+            if instance.output is not None:
+                instance.output.log(context.log)
+            self._instances.put(instance)
+
+    async def channels(self, context: Context) -> Sequence[str] | None:
+        """The channels that the guest wants to hear, where its generation says so; None otherwise.
+
+        Raises:
+            HandlerFailed, Trapped: as `handle`.
+        """
+        instance = await self._instances.take()
+        try:
+            return await self._entry.channels(instance, context)
+        finally:
+            self._instances.put(instance)
+
+    async def close(self) -> None:
+        """Drop the instances; one that is handling a message goes when it is done. Idempotent."""
+        self._instances.close()

@@ -1,0 +1,108 @@
+"""The engine: compiles components, and holds what all of them share."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import hashlib
+import sys
+from typing import TYPE_CHECKING, Final
+
+from dragoman.errors import ComponentError
+from dragoman.handlers.component import capi
+from dragoman.handlers.component.memory import CHARS, WORDS, Words
+
+if TYPE_CHECKING:
+    from dragoman.handlers.component.instances import Instance
+
+#: Bytes of address space for the stack that a call runs on; only what is used takes memory.
+_FIBER_STACK: Final = 8 * 2**20
+#: Bytes of it that the guest may use; the rest is for the host functions that it calls.
+_GUEST_STACK: Final = 2 * 2**20
+
+
+class Engine:
+    """One compiler and runtime, for all components of a process.
+
+    Attributes:
+        pointer: the engine in the C API.
+        live: the instances by the address of their store's context, which is all that a host function is told.
+    """
+
+    def __init__(self) -> None:
+        _enable_faulthandler()
+        config = capi.config_new()
+        capi.config_fuel(config, True)
+        capi.config_fiber_stack(config, _FIBER_STACK)
+        capi.config_guest_stack(config, _GUEST_STACK)
+        capi.config_async_components(config, False)
+        capi.config_concurrency(config, False)
+        self.pointer: int = capi.engine_new(config)
+        self.live: dict[int, Instance] = {}
+
+    def compile(self, data: bytes) -> int:
+        """Compile a component. Blocks, up to seconds; other threads go on meanwhile.
+
+        Raises:
+            ComponentError: it is no component, or one that can't be compiled.
+        """
+        out = Words(1)
+        if error := capi.component_new(self.pointer, data, len(data), out.address):
+            raise ComponentError(capi.message_of(error))
+        return int(WORDS[out.index])
+
+    def load(self, path: str) -> int | None:
+        """Load compiled code from a file that is known to be our own; None if it is for another engine."""
+        out = Words(1)
+        if error := capi.component_load(self.pointer, path.encode(), out.address):
+            capi.error_delete(error)
+            return None
+        return int(WORDS[out.index])
+
+    def serialized(self, component: int) -> bytes:
+        """The compiled code, for `load`."""
+        out = Words(2)
+        capi.check(capi.component_serialize(component, out.address))
+        start = WORDS[out.index + 1]
+        try:
+            return bytes(CHARS[start : start + WORDS[out.index]])
+        finally:
+            capi.bytes_delete(out.address)
+
+    def discard(self, component: int) -> None:
+        """Delete the compiled code; instances of it keep what they need."""
+        capi.component_delete(component)
+
+    def close(self) -> None:
+        """Let go of the engine; what still runs on it keeps it alive. Idempotent."""
+        pointer, self.pointer = self.pointer, 0
+        if pointer:
+            capi.engine_delete(pointer)
+
+    @staticmethod
+    def identity() -> str:
+        """A text that differs wherever compiled code differs: the engine's version, its settings and the machine."""
+        settings = (capi.VERSION, sys.platform, ctypes.sizeof(ctypes.c_void_p), _machine(), "fuel", _GUEST_STACK)
+        return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def _machine() -> str:
+    # Compiled code uses what the processor offers; a cache folder may be shared by different machines.
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            return next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return ""
+
+
+def _enable_faulthandler() -> None:
+    """Install Python's handler of fatal signals before the engine's own, which passes on what is none of its business.
+
+    Installed after it (`faulthandler.enable()` in user code), Python's would take every trap of a guest for a crash of
+    the process; once enabled it is not installed again.
+    """
+    if not faulthandler.is_enabled():
+        try:
+            faulthandler.enable()
+        except (AttributeError, OSError, RuntimeError, ValueError):
+            faulthandler.enable(open("/dev/null", "w", encoding="ascii"))  # noqa: SIM115 - open for good

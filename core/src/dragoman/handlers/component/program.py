@@ -1,0 +1,71 @@
+"""A component that is compiled, linked and ready to be instantiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dragoman.config.model import LimitsConfig
+from dragoman.handlers.component import capi
+from dragoman.handlers.component.engine import Engine
+from dragoman.handlers.component.linker import Linker
+from dragoman.handlers.component.types import FunctionType
+from dragoman.handlers.component.values import Reader, Writer
+from dragoman.handlers.component.wasi import Wasi
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Export:
+    """A function that the host calls in the guest.
+
+    Attributes:
+        index: where the engine finds it.
+        writers: of its arguments.
+        read: its result; None where it has none.
+    """
+
+    index: int
+    writers: tuple[Writer, ...]
+    read: Reader | None
+
+
+class Program:
+    """A component with its imports.
+
+    Attributes:
+        engine: the engine.
+        component: the compiled code in the C API; the program deletes it.
+        linker: its imports.
+        limits: what each instance may use up.
+        wasi: the system as its instances see it; None where it imports none of it.
+    """
+
+    def __init__(self, engine: Engine, component: int, linker: Linker, limits: LimitsConfig, wasi: Wasi | None) -> None:
+        self.engine = engine
+        self.component = component
+        self.linker = linker
+        self.limits = limits
+        self.wasi = wasi
+        self._indexes: list[int] = []
+
+    def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
+        """A function that the component exports, by itself or in an interface."""
+        outer = self._index(0, interface) if interface else 0
+        values = self.linker.values
+        writers = tuple(values.writer(parameter) for _, parameter in type_.parameters)
+        read = values.reader(type_.result) if type_.result else None
+        return Export(self._index(outer, name), writers, read)
+
+    def _index(self, outer: int, name: str) -> int:
+        encoded = name.encode()
+        index: int = capi.component_export(self.component, outer, encoded, len(encoded))
+        self._indexes.append(index)
+        return index
+
+    def close(self) -> None:
+        """Let go of the code and its imports, once no instance is left. Idempotent."""
+        component, self.component = self.component, 0
+        while self._indexes:
+            capi.export_delete(self._indexes.pop())
+        if component:
+            capi.component_delete(component)
+        self.linker.close()

@@ -1,0 +1,122 @@
+"""Tells which generation a component was written for, and links it with what it imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from dragoman.errors import ComponentError, nearest
+from dragoman.handlers.component import wasi
+from dragoman.handlers.component.generations import core
+from dragoman.handlers.component.generations.generation import Generation, InterfaceName
+from dragoman.handlers.component.linker import HostFunction, Linker
+from dragoman.handlers.component.types import FunctionType, Interface, Shape
+
+#: The first one that recognises a component is taken.
+GENERATIONS: Final[Sequence[Generation]] = (core.GENERATION,)
+
+
+def recognise(shape: Shape) -> Generation:
+    """The generation of a component.
+
+    Raises:
+        ComponentError: it is none that this host knows, or asynchronous as of WASI 0.3.
+    """
+    if name := next(_asynchronous(shape), None):
+        raise ComponentError(
+            f"the component is asynchronous, as of WASI 0.3: {name}", expected="a component for WASI 0.2"
+        )
+    for generation in GENERATIONS:
+        if generation.recognises(shape):
+            return generation
+    raise ComponentError(
+        f"the component is of no known generation of wasi:messaging: it imports {_listed(shape.imports)}"
+        f" and exports {_listed(shape.exports)}",
+        expected=" or ".join(generation.expected for generation in GENERATIONS),
+        nearest=_nearest(shape),
+    )
+
+
+def problems(shape: Shape, generation: Generation) -> list[str]:
+    """What of a component's imports nobody provides, one text each."""
+    found = []
+    for name, item in shape.imports.items():
+        if not isinstance(item, Interface):
+            found.append(f"{name}, which is a {'function' if isinstance(item, FunctionType) else item}")
+        elif (provided := _provided(name, generation)) is not None:
+            found += _misfits(name, item, provided, generation)
+        elif not wasi.is_provided(name):
+            found.append(name)
+    return found
+
+
+def link(linker: Linker, shape: Shape, generation: Generation) -> None:
+    """Provide the messaging interfaces that a component imports.
+
+    Raises:
+        ComponentError: it imports what nobody provides.
+    """
+    if missing := problems(shape, generation):
+        raise ComponentError(
+            f"the component imports what nobody provides: {'; '.join(missing)}",
+            expected=f"only interfaces of {generation.package} ({generation.name}) and of WASI 0.2",
+        )
+    ours = [(name, item, _provided(name, generation)) for name, item in shape.imports.items()]
+    # Resources first: the functions of every interface speak of them.
+    for _, _, interface in ours:
+        for resource in generation.resources.get(interface or "", ()):
+            linker.resources.setdefault(resource, len(linker.resources) + 1)
+    for name, item, interface in ours:
+        if interface is not None and isinstance(item, Interface):
+            functions = [_bound(function, type_, interface, generation) for function, type_ in item.functions.items()]
+            linker.add_interface(name, functions, _defined(item, interface, generation))
+
+
+def _defined(item: Interface, interface: str, generation: Generation) -> list[str]:
+    return [resource for resource in generation.resources.get(interface, ()) if resource in item.resources]
+
+
+def _provided(name: str, generation: Generation) -> str | None:
+    """The interface's short name, if it is one of the generation's."""
+    parts = InterfaceName.parse(name)
+    if parts is None or parts.package != generation.package or parts.interface not in generation.provides:
+        return None
+    return parts.interface
+
+
+def _bound(name: str, type_: FunctionType, interface: str, generation: Generation) -> HostFunction:
+    form = next(form for form in generation.provides[interface][name] if form.signature == type_.signature)
+    return HostFunction(name, type_, form.call, form.suspends)
+
+
+def _misfits(name: str, item: Interface, interface: str, generation: Generation) -> Iterator[str]:
+    """The functions of an interface that the host has not, or has with other types."""
+    known = generation.provides[interface]
+    for function, type_ in item.functions.items():
+        if function not in known:
+            yield f"{name}: {function}"
+        elif not any(form.signature == type_.signature for form in known[function]):
+            forms = " or ".join(form.signature for form in known[function])
+            yield f"{name}: {function} as {type_.signature} (it is {forms})"
+
+
+def _asynchronous(shape: Shape) -> Iterator[str]:
+    for items in (shape.imports, shape.exports):
+        for name, item in items.items():
+            if isinstance(item, FunctionType) and item.is_async:
+                yield name
+            elif isinstance(item, Interface):
+                yield from (f"{name}: {text}" for text, type_ in item.functions.items() if type_.is_async)
+
+
+def _listed(items: Iterable[str]) -> str:
+    names = [name for name in items if not wasi.is_provided(name)]
+    return ", ".join(names) or "nothing but WASI"
+
+
+def _nearest(shape: Shape) -> str | None:
+    return next((found for name in shape.exports if (found := nearest(name, _handlers()))), None)
+
+
+def _handlers() -> list[str]:
+    return ["wasi:messaging/incoming-handler"]

@@ -1,0 +1,195 @@
+"""What a handler is given besides its message: sends that go through its grants, and that count."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from dragoman.client import Client
+from dragoman.errors import Closed, HandlerFailed
+from dragoman.host.counters import Counters
+from dragoman.host.grants import Grants
+from dragoman.message import Message, MessageLike, MetadataLike
+
+T = TypeVar("T")
+_log: Final = logging.getLogger("dragoman.handlers")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the sends of one handler go; shared by all its contexts.
+
+    Attributes:
+        handler: the handler's name.
+        client: the name of the client that it subscribes with.
+        grants: what it may use.
+        clients: the clients by name.
+        counters: where its sends are counted.
+    """
+
+    handler: str
+    client: str
+    grants: Grants
+    clients: Mapping[str, Client]
+    counters: Counters
+
+
+class HandlingContext:
+    """The `dragoman.handlers.handler.Context` of one try.
+
+    A message is accepted only when everything that its handler sent is confirmed, also what it sent from tasks of its
+    own and did not wait for. So the host awaits `confirm` when the handler has returned:
+
+    * it waits for sends that are still under way;
+    * a send that failed in a task whose error nobody took fails the try; an error that the handler awaited is the
+      handler's to judge;
+    * a call that was never awaited fails the try: nothing was sent;
+    * a send that begins after the end of the try raises `Closed`.
+    """
+
+    __slots__ = ("_begun", "_called", "_confirmed", "_ended", "_finished", "_message", "_outlet", "_unseen", "attempt")
+
+    def __init__(self, outlet: Outlet, message: Message, attempt: int) -> None:
+        self.attempt = attempt
+        self._outlet = outlet
+        self._message = message
+        self._called = self._begun = self._finished = 0
+        self._unseen: list[tuple[asyncio.Task[Any] | None, BaseException]] | None = None
+        self._confirmed: asyncio.Future[None] | None = None
+        self._ended = False
+
+    @property
+    def handler(self) -> str:
+        """The handler's name in the configuration."""
+        return self._outlet.handler
+
+    @property
+    def client(self) -> str:
+        """The name of the client that the message came from, and the default of the calls below."""
+        return self._outlet.client
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger that adds the handler's name, the message's id and the attempt to each line."""
+        extra = {"handler": self.handler, "message_id": self._message.id, "attempt": self.attempt}
+        return logging.LoggerAdapter(_log, extra)
+
+    def connect(self, client: str) -> None:
+        """Check that the handler may use that client. Raises `NotGranted`."""
+        self._outlet.grants.connect(client)
+
+    def publish(
+        self,
+        channel: str,
+        *messages: MessageLike,
+        client: str | None = None,
+        key: str | None = None,
+        content_type: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> Coroutine[Any, Any, None]:
+        """Send messages to a channel, in order; to be awaited, and then the broker has them all.
+
+        Raises:
+            NotGranted: the handler has no grant to publish there; raised by the call itself.
+            BrokerError: as `dragoman.client.Client.publish`.
+            Closed: this try has ended.
+        """
+        name = client or self._outlet.client
+        where = self._outlet.grants.publish(name, channel)
+        send = self._outlet.clients[name].publish
+        return self._counted(
+            len(messages), lambda: send(where, *messages, key=key, content_type=content_type, metadata=metadata)
+        )
+
+    def request(
+        self,
+        channel: str,
+        message: MessageLike,
+        *,
+        client: str | None = None,
+        timeout: float | None = None,
+        expected: int | None = None,
+    ) -> Coroutine[Any, Any, Sequence[Message]]:
+        """Send a request and wait for its replies, as `dragoman.client.Client.request` says.
+
+        Raises:
+            NotGranted: the handler has no grant to publish there; raised by the call itself.
+            TimedOut: no reply came within `timeout` seconds.
+            BrokerError: as `dragoman.client.Client.request`.
+            Closed: this try has ended.
+        """
+        name = client or self._outlet.client
+        where = self._outlet.grants.publish(name, channel)
+        send = self._outlet.clients[name].request
+        return self._counted(1, lambda: send(where, message, timeout=timeout, expected=expected))
+
+    def reply(self, to: Message, *replies: MessageLike) -> Coroutine[Any, Any, None]:
+        """Answer a request through the client that it came from; does nothing where `to` asked for no reply.
+
+        Raises:
+            BrokerError: as `dragoman.client.Client.reply`.
+            Closed: this try has ended.
+        """
+        send = self._outlet.clients[self._outlet.client].reply
+        return self._counted(len(replies), lambda: send(to, *replies))
+
+    def _counted(self, messages: int, send: Callable[[], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        self._called += 1
+        return self._sent(messages, send)
+
+    async def _sent(self, messages: int, send: Callable[[], Awaitable[T]]) -> T:
+        self._begun += 1
+        try:
+            self._refuse_if_ended()
+            result = await send()
+        except BaseException as error:
+            self._note(error)
+            raise
+        finally:
+            self._finished += 1
+            if self._confirmed is not None and self._finished == self._begun and not self._confirmed.done():
+                self._confirmed.set_result(None)
+        self._outlet.counters.sent += messages
+        return result
+
+    def _refuse_if_ended(self) -> None:
+        if self._ended:
+            raise Closed("the try that this context belongs to has ended", where=f"handlers.{self.handler}")
+
+    def _note(self, error: BaseException) -> None:
+        if self._unseen is None:
+            self._unseen = []
+        self._unseen.append((asyncio.current_task(), error))
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether nothing is left for `confirm` to look at."""
+        return self._called == self._finished and self._unseen is None
+
+    async def confirm(self) -> None:
+        """Wait until the broker has everything that the handler sent.
+
+        Raises:
+            HandlerFailed: it does not have everything.
+        """
+        if self._called != self._finished:
+            await asyncio.sleep(0)  # a task that was just made takes its first step
+        if self._called != self._begun:
+            raise HandlerFailed("a send was called but not awaited, so nothing was sent; write `await context...`")
+        if self._begun != self._finished:
+            self._confirmed = asyncio.get_running_loop().create_future()
+            await self._confirmed
+        self._refuse_unseen(asyncio.current_task())
+
+    def _refuse_unseen(self, own: asyncio.Task[Any] | None) -> None:
+        for task, error in self._unseen or ():
+            # asyncio keeps in `_log_traceback` whether anybody has taken a task's error: it warns of those left.
+            if task is not None and task is not own and (not task.done() or task._log_traceback):  # noqa: SLF001
+                raise HandlerFailed(f"a send failed in a task that nobody awaited: {error}") from error
+
+    def end(self) -> None:
+        """Refuse every further send."""
+        self._ended = True

@@ -1,0 +1,62 @@
+"""In which order deliveries may be handled: of one lane one at a time, in the order received; of none, any time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+
+from dragoman.adapter import Delivery
+
+
+class Lanes:
+    """The lanes of one channel that something is in hand of. `None` is no lane and is never kept here.
+
+    Attributes:
+        waiting: how many deliveries wait behind the first of their lane.
+    """
+
+    __slots__ = ("_behind", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._behind: dict[Hashable, deque[Delivery]] = {}
+
+    def __len__(self) -> int:
+        return len(self._behind)
+
+    def enter(self, delivery: Delivery) -> bool:
+        """Whether it may be handled now: it is the first of its lane. Otherwise it waits for `leave`."""
+        if delivery.lane is None:
+            return True
+        behind = self._behind.get(delivery.lane)
+        if behind is None:
+            self._behind[delivery.lane] = deque()
+            return True
+        behind.append(delivery)
+        self.waiting += 1
+        return False
+
+    def leave(self, first: Delivery) -> Delivery | None:
+        """The first of a lane is done with; the next of it, which may be handled now."""
+        if first.lane is None:
+            return None
+        behind = self._behind[first.lane]
+        if behind:
+            self.waiting -= 1
+            return behind.popleft()
+        del self._behind[first.lane]
+        return None
+
+    def clear(self, first: Delivery) -> list[Delivery]:
+        """End the lane of that delivery, its first; those that waited behind it, in order."""
+        if first.lane is None:
+            return []
+        behind = self._behind.pop(first.lane)
+        self.waiting -= len(behind)
+        return list(behind)
+
+    def forget_waiting(self) -> None:
+        """Forget all that wait; the first of each lane is still in its way."""
+        for behind in self._behind.values():
+            behind.clear()
+        self.waiting = 0

@@ -1,0 +1,285 @@
+"""One channel of one handler: what is in hand of it, what may be handled next, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from dragoman.adapter import Capability, Delivery, Outcome, Release
+from dragoman.client import Client, Subscription
+from dragoman.errors import BrokerError, ConnectionLost
+from dragoman.host.counters import Counters
+from dragoman.host.dead_letters import Failure
+from dragoman.host.lanes import Lanes
+from dragoman.host.outage import Outage
+from dragoman.message import Channel
+
+#: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
+#: broker.
+BATCH: Final = 128
+
+_RELEASE: Final = Release()
+
+
+class Work(Protocol):
+    """The handler that a source works for."""
+
+    @property
+    def places(self) -> int:
+        """How many deliveries it handles at once."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """How many deliveries it can do with now: those that it handles, and those that it soon will."""
+        ...
+
+    def offer(self, source: Source, deliveries: Sequence[Delivery]) -> None:
+        """Take deliveries that may be handled now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a source subscribes.
+
+    Attributes:
+        client: with whom.
+        channel: to what.
+        group: in which group; None for a topic that everybody gets.
+    """
+
+    client: Client
+    channel: Channel
+    group: str | None
+
+
+class Source:
+    """Receives, keeps the order of lanes, keeps what waits for another try, and settles in batches.
+
+    Nothing is settled that its subscription does not hold any more: when a subscription is lost, all of it is forgotten
+    and comes again. What was being handled then still ends first, so that its lane keeps its order.
+
+    Attributes:
+        address: where it subscribes.
+        confirmed: done when the broker has confirmed the first subscription, or refused it.
+        unsettled: what is in hand.
+        active: how many of it the handler has: those that it handles, and those that are ready. The rest waits: for its
+            lane, its next try, its dead letter, or to be settled.
+        failures: what is known of those that have failed.
+        stopping: whether it receives no more.
+    """
+
+    def __init__(self, address: Address, work: Work, counters: Counters, handler: str) -> None:
+        self.address = address
+        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.unsettled: set[Delivery] = set()
+        self.active = 0
+        self.failures: dict[Delivery, Failure] = {}
+        self.stopping = False
+        self._work = work
+        self._counters = counters
+        self._bound = work.places + BATCH
+        self._lanes = Lanes()
+        self._waiting: dict[Delivery, tuple[asyncio.TimerHandle, Callable[[Source, Delivery], None]]] = {}
+        self._outcomes: list[tuple[Delivery, Outcome]] = []
+        self._changed = asyncio.Event()
+        self._room_made = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._receiving: asyncio.Task[None] | None = None
+        extra = {"handler": handler, "channel": str(address.channel), "client": address.client.name}
+        at = f"{str(address.channel)!r} of the client {address.client.name!r}"
+        self._receipt = Outage(f"receive from {at}", extra)
+        self._settlement = Outage(f"settle messages of {at}", extra)
+        can = address.client.type.capabilities
+        self._broker_delays = Capability.DELAY in can and Capability.DELIVERY_COUNT in can
+
+    # What the handler says
+
+    def finish(self, delivery: Delivery, outcome: Outcome) -> None:
+        """This became of the delivery; the next of its lane may be handled. Never blocks."""
+        if delivery in self.unsettled:
+            self._settle_soon(delivery, outcome)
+        if delivery.lane is not None:
+            following = self._lanes.leave(delivery)
+            if following is not None:
+                self._work.offer(self, (following,))
+
+    def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
+        """It goes back to the broker, after it all of its lane that is in hand. Never blocks."""
+        lane = [delivery, *self._lanes.clear(delivery)]
+        for one in lane:
+            if one in self.unsettled:
+                self._settle_soon(one, Release(delay) if delay and one is delivery else _RELEASE)
+                self._counters.released += 1
+
+    def wait(self, delivery: Delivery, seconds: float, then: Callable[[Source, Delivery], None]) -> None:
+        """Call `then` with it after that time; until then it keeps its lane, but no place. Never blocks."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._due, delivery)
+        self._waiting[delivery] = timer, then
+        self._counters.waiting += 1
+
+    def left(self) -> None:
+        """One is not active any more. Never blocks."""
+        self.active -= 1
+        self._room_made.set()
+
+    def stop(self) -> None:
+        """Receive no more; what waits for another try goes back at once. `run` ends when the rest is settled."""
+        self.stopping = True
+        self._stopped.set()
+        if self._receiving is not None:
+            self._receiving.cancel()
+        for delivery in list(self._waiting):
+            self._wake(delivery)
+            self.give_back(delivery)
+        self._changed.set()
+
+    def _settle_soon(self, delivery: Delivery, outcome: Outcome) -> None:
+        self._outcomes.append((delivery, outcome))
+        self._changed.set()
+        if self.failures:
+            self.failures.pop(delivery, None)
+
+    def _due(self, delivery: Delivery) -> None:
+        then = self._wake(delivery)
+        then(self, delivery)
+
+    def _wake(self, delivery: Delivery) -> Callable[[Source, Delivery], None]:
+        timer, then = self._waiting.pop(delivery)
+        timer.cancel()
+        self._counters.waiting -= 1
+        return then
+
+    # The way to the broker
+
+    async def run(self) -> None:
+        """Serve until it is stopped and everything in hand is settled. Cancelling it leaves that to the broker.
+
+        Ends early when the first subscription is refused; `confirmed` then has the error.
+        """
+        while not self.stopping:
+            try:
+                await self._session()
+            except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the handler either
+                if not self.confirmed.done():
+                    self.confirmed.set_exception(error)
+                    return
+                await self._pause(self._receipt.failed(error))
+
+    async def _session(self) -> None:
+        address = self.address
+        try:
+            async with address.client.subscribe(
+                address.channel, group=address.group, prefetch=self._bound
+            ) as subscription:
+                if not self.confirmed.done():
+                    self.confirmed.set_result(None)
+                await self._serve(subscription)
+        finally:
+            self._forget()
+
+    async def _serve(self, subscription: Subscription) -> None:
+        receiving = self._receiving = asyncio.create_task(self._receive(subscription))
+        receiving.add_done_callback(lambda _: self._changed.set())
+        try:
+            while self.unsettled or not self.stopping:
+                await self._changed.wait()
+                self._changed.clear()
+                if receiving.done() and not receiving.cancelled():
+                    receiving.result()
+                if self._outcomes:
+                    await self._settle(subscription)
+        finally:
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+            self._receiving = None
+
+    async def _receive(self, subscription: Subscription) -> None:
+        while True:
+            room = await self._room()
+            try:
+                batch = await subscription.receive(room)
+            except BrokerError as error:
+                if not _passes(error):
+                    raise
+                await asyncio.sleep(self._receipt.failed(error))
+                continue
+            self._receipt.over()
+            self._arrived(batch)
+
+    def _arrived(self, batch: Sequence[Delivery]) -> None:
+        self.unsettled.update(batch)
+        self._counters.received += len(batch)
+        self._counters.in_hand += len(batch)
+        enter = self._lanes.enter
+        self._work.offer(self, [delivery for delivery in batch if delivery.lane is None or enter(delivery)])
+
+    async def _room(self) -> int:
+        """How many deliveries to ask for, when there is need of any."""
+        while True:
+            places, window = self._work.places, self._work.window
+            left = self._bound - len(self.unsettled)
+            room = min(window - self.active, left)
+            # A place is free; or half of what is ahead has gone, and not because hardly anything fits in hand.
+            low = self.active <= (places + window) // 2 and left >= BATCH // 4
+            if room > 0 and (low or self.active < places):
+                return room
+            self._room_made.clear()
+            if left <= 0:
+                self._relieve()
+            await self._room_made.wait()
+
+    def _relieve(self) -> None:
+        """So much waits that nothing more can be received: a broker that can delay keeps half of it."""
+        if not self._broker_delays:
+            return
+        now = asyncio.get_running_loop().time()
+        longest_first = sorted(self._waiting, key=lambda delivery: self._waiting[delivery][0].when(), reverse=True)
+        for delivery in longest_first:
+            if len(self._waiting) + self._lanes.waiting <= self._bound // 2:
+                return
+            due = self._waiting[delivery][0].when()
+            self._wake(delivery)
+            self.give_back(delivery, max(due - now, 0.0))
+
+    async def _settle(self, subscription: Subscription) -> None:
+        """Settle what has ended since the last time, all in one call."""
+        batch, self._outcomes = self._outcomes, []
+        while True:
+            try:
+                await subscription.settle(batch)
+            except BrokerError as error:
+                if not _passes(error):
+                    raise
+                await asyncio.sleep(self._settlement.failed(error))
+            else:
+                break
+        self._settlement.over()
+        self.unsettled.difference_update([delivery for delivery, _ in batch])
+        self._counters.in_hand -= len(batch)
+        self._room_made.set()
+
+    def _forget(self) -> None:
+        """The subscription has ended, and the broker has what was in hand."""
+        self._counters.in_hand -= len(self.unsettled)
+        self.unsettled.clear()
+        self.failures.clear()
+        self._outcomes.clear()
+        self._lanes.forget_waiting()
+        for delivery in list(self._waiting):
+            self._wake(delivery)
+            self._lanes.leave(delivery)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+
+
+def _passes(error: BrokerError) -> bool:
+    """Whether the same call on the same subscription may work later."""
+    return error.retryable and not isinstance(error, ConnectionLost)

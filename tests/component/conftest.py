@@ -1,0 +1,20 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dragoman.handlers.component.components import Components
+from tests.component.harness import COMPILED, Recorder
+
+
+@pytest.fixture
+async def components() -> AsyncIterator[Components]:
+    """Components on an engine of their own, with the code that earlier runs compiled."""
+    found = Components(COMPILED)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def context() -> Recorder:
+    """A context that remembers."""
+    return Recorder()

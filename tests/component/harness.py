@@ -1,0 +1,98 @@
+"""What the tests of components share: a context that records, and ways to open and call a guest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dragoman.config.model import HandlerConfig
+from dragoman.errors import NotGranted
+from dragoman.handlers.component.components import ComponentHandler, Components
+from dragoman.message import Channel, Message
+from tests.guests.build import ROOT, guest
+
+#: Compiled code outlives the tests' temporary folders: a Python guest takes seconds to compile.
+COMPILED = ROOT / ".cache" / "compiled"
+
+
+class Recorder:
+    """A `Context` that grants every client but `denied`, and remembers what is sent."""
+
+    def __init__(self, handler: str = "handler") -> None:
+        self.handler = handler
+        self.client = "default"
+        self.attempt = 1
+        self.logger = logging.getLogger(f"tests.{handler}")
+        self.sent: list[tuple[str | None, str, Message]] = []
+        self.replies: list[tuple[Message, Message]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.on_publish: Callable[[], Awaitable[None]] | None = None
+        self.on_request: Callable[[], Awaitable[Sequence[Message]]] | None = None
+        self.on_reply: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """See `Context`."""
+        return logging.LoggerAdapter(self.logger, {"handler": self.handler})
+
+    def connect(self, client: str) -> None:
+        """Grant everything but `denied`."""
+        if client == "denied":
+            raise NotGranted("the client 'denied' is not granted", expected="default")
+
+    async def publish(self, channel: str, *messages: Message, client: str | None = None) -> None:
+        """Remember the messages."""
+        if self.on_publish:
+            await self.on_publish()
+        self.sent += [(client, channel, message) for message in messages]
+
+    async def request(
+        self, channel: str, message: Message, *, client: str | None = None, timeout: float | None = None,
+        expected: int | None = None,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Remember the request, and answer it."""
+        self.requests.append(
+            {"channel": channel, "data": message.data, "client": client, "timeout": timeout, "expected": expected}
+        )
+        return await self.on_request() if self.on_request else [Message(b"reply")]
+
+    async def reply(self, to: Message, *replies: Message) -> None:
+        """Remember the replies."""
+        if self.on_reply:
+            await self.on_reply()
+        self.replies += [(to, reply) for reply in replies]
+
+    @property
+    def answer(self) -> Any:
+        """What the `scripted` guest answered last."""
+        channel, message = self.sent[-1][1:]
+        assert channel == "answers"
+        return json.loads(message.data)
+
+
+async def opened(components: Components, component: str | Path, **config: Any) -> ComponentHandler:
+    """A handler for a guest of `tests/guests` or for a file."""
+    path = guest(component) if isinstance(component, str) else component
+    return await components.open("handler", HandlerConfig(component=path, client="default", **config))
+
+
+def order(do: str, *, metadata: Any = (), content_type: str | None = None, **arguments: Any) -> Message:
+    """A message that tells the `scripted` guest what to do."""
+    body = json.dumps({"do": do, **arguments}).encode()
+    return Message(body, tuple(metadata), content_type, channel=Channel("in"))
+
+
+async def longest_stall(during: Awaitable[Any]) -> float:
+    """The longest time that the event loop did not run, in seconds, while something else does."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(during)
+    longest, last = 0.0, loop.time()
+    while not task.done():
+        await asyncio.sleep(0)
+        longest, last = max(longest, loop.time() - last), loop.time()
+    await asyncio.gather(task, return_exceptions=True)
+    return longest

@@ -1,0 +1,60 @@
+"""Builds the guests of the tests and benchmarks, and keeps them under `.cache/` by the content of their sources.
+
+from tests.guests.build import guest
+path = guest("upper")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import wasmtime
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CACHE = ROOT / ".cache" / "guests"
+#: The world of each Python guest, and where its WIT package is.
+WORLDS = {"scripted": ("messaging-request-reply", ROOT / "wit" / "core")}
+
+
+def guest(name: str) -> Path:
+    """The component made of `NAME.wat` or of the Python program in the folder `NAME`."""
+    if (HERE / f"{name}.wat").exists():
+        return component(name, source(name))
+    world, wit = WORLDS[name]
+    files = [*sorted((HERE / name).glob("*.py")), *sorted(wit.glob("*.wit")), ROOT / "constraints.txt"]
+    path = _place(name, b"".join(file.read_bytes() for file in files))
+    if not path.exists():
+        draft = _draft(path)
+        command = [Path(sys.executable).with_name("componentize-py"), "-d", wit, "-w", world, "componentize"]
+        subprocess.run([*command, "app", "-p", HERE / name, "-o", draft], check=True, capture_output=True)
+        draft.replace(path)
+    return path
+
+
+def source(name: str) -> str:
+    """The text of a guest in WAT."""
+    return (HERE / f"{name}.wat").read_text()
+
+
+def component(name: str, text: str) -> Path:
+    """The component of a text in WAT."""
+    path = _place(name, text.encode())
+    if not path.exists():
+        draft = _draft(path)
+        draft.write_bytes(wasmtime.wat2wasm(text))
+        draft.replace(path)
+    return path
+
+
+def _place(name: str, source: bytes) -> Path:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE / f"{name}-{hashlib.sha256(source).hexdigest()[:16]}.wasm"
+
+
+def _draft(path: Path) -> Path:
+    return path.with_suffix(f".{os.getpid()}")

@@ -1,0 +1,65 @@
+;; The form of October 2024: `topic` always gives text, `request` takes no topic, and `get-topics` is exported.
+;; Sends every message back where it came from, as a request.
+(component
+  (import "wasi:messaging/types@0.2.0-draft" (instance $types
+    (export "client" (type $client (sub resource)))
+    (export "message" (type $message (sub resource)))
+    (type $cases (variant
+      (case "timeout") (case "connection" string) (case "permission-denied" string) (case "other" string)))
+    (export "error" (type $error (eq $cases)))
+    (export "[static]client.connect" (func (param "name" string) (result (result (own $client) (error $error)))))
+    (export "[method]message.topic" (func (param "self" (borrow $message)) (result string)))))
+  (alias export $types "client" (type $client))
+  (alias export $types "message" (type $message))
+  (alias export $types "error" (type $error))
+  (import "wasi:messaging/request-reply@0.2.0-draft" (instance $request-reply
+    (export "request-options" (type $options (sub resource)))
+    (alias outer 1 $client (type $outer-client))
+    (export "client" (type $client (eq $outer-client)))
+    (alias outer 1 $message (type $outer-message))
+    (export "message" (type $message (eq $outer-message)))
+    (alias outer 1 $error (type $outer-error))
+    (export "error" (type $error (eq $outer-error)))
+    (export "request" (func
+      (param "c" (borrow $client)) (param "message" (borrow $message)) (param "options" (option (own $options)))
+      (result (result (list (own $message)) (error $error)))))))
+  (core module $heap
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
+  (core instance $heap (instantiate $heap))
+  (alias core export $heap "memory" (core memory $memory))
+  (alias core export $heap "realloc" (core func $realloc))
+  (core func $connect
+    (canon lower (func $types "[static]client.connect") (memory $memory) (realloc $realloc)))
+  (core func $topic (canon lower (func $types "[method]message.topic") (memory $memory) (realloc $realloc)))
+  (core func $request (canon lower (func $request-reply "request") (memory $memory) (realloc $realloc)))
+  (core func $drop (canon resource.drop $message))
+  (core module $program
+    (import "heap" "memory" (memory 1))
+    (import "host" "connect" (func $connect (param i32 i32 i32)))
+    (import "host" "topic" (func $topic (param i32 i32)))
+    (import "host" "request" (func $request (param i32 i32 i32 i32 i32)))
+    (import "host" "drop" (func $drop (param i32)))
+    (data (i32.const 0) "default")
+    (data (i32.const 16) "firstsecond")
+    (data (i32.const 32) "\10\00\00\00\05\00\00\00\15\00\00\00\06\00\00\00")
+    (data (i32.const 128) "\00\00\00\00\20\00\00\00\02\00\00\00")
+    (func (export "handle") (param $message i32) (result i32)
+      (call $topic (local.get $message) (i32.const 64))
+      (if (i32.eqz (i32.load (i32.const 68))) (then (unreachable)))
+      (call $connect (i32.const 0) (i32.const 7) (i32.const 64))
+      (call $request (i32.load (i32.const 68)) (local.get $message) (i32.const 0) (i32.const 0) (i32.const 64))
+      (call $drop (local.get $message))
+      (i32.const 64))
+    (func (export "get-topics") (result i32) (i32.const 128)))
+  (core instance $program (instantiate $program
+    (with "heap" (instance $heap))
+    (with "host" (instance
+      (export "connect" (func $connect)) (export "topic" (func $topic)) (export "request" (func $request))
+      (export "drop" (func $drop))))))
+  (func $handle (param "message" (own $message)) (result (result (error $error)))
+    (canon lift (core func $program "handle") (memory $memory)))
+  (func $get-topics (result (result (list string) (error $error)))
+    (canon lift (core func $program "get-topics") (memory $memory)))
+  (instance $handler (export "handle" (func $handle)) (export "get-topics" (func $get-topics)))
+  (export "wasi:messaging/incoming-handler@0.2.0-draft" (instance $handler)))

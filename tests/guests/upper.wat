@@ -1,0 +1,100 @@
+;; Sends every message on to "out" in capitals (ASCII), with a content type and one pair of metadata: six host calls.
+(component
+  (import "wasi:messaging/types@0.2.0-draft" (instance $types
+    (export "client" (type $client (sub resource)))
+    (export "message" (type $message (sub resource)))
+    (type $cases (variant
+      (case "timeout") (case "connection" string) (case "permission-denied" string) (case "other" string)))
+    (export "error" (type $error (eq $cases)))
+    (export "[static]client.connect" (func (param "name" string) (result (result (own $client) (error $error)))))
+    (export "[constructor]message" (func (param "data" (list u8)) (result (own $message))))
+    (export "[method]message.data" (func (param "self" (borrow $message)) (result (list u8))))
+    (export "[method]message.set-content-type"
+      (func (param "self" (borrow $message)) (param "content-type" string)))
+    (export "[method]message.add-metadata"
+      (func (param "self" (borrow $message)) (param "key" string) (param "value" string)))))
+  (alias export $types "client" (type $client))
+  (alias export $types "message" (type $message))
+  (alias export $types "error" (type $error))
+  (import "wasi:messaging/producer@0.2.0-draft" (instance $producer
+    (alias outer 1 $client (type $outer-client))
+    (export "client" (type $client (eq $outer-client)))
+    (alias outer 1 $message (type $outer-message))
+    (export "message" (type $message (eq $outer-message)))
+    (alias outer 1 $error (type $outer-error))
+    (export "error" (type $error (eq $outer-error)))
+    (export "send" (func (param "c" (borrow $client)) (param "topic" string) (param "message" (own $message))
+      (result (result (error $error)))))))
+
+  (core module $heap
+    (memory (export "memory") 1)
+    (global $top (mut i32) (i32.const 1024))
+    (func (export "clear") (global.set $top (i32.const 1024)))
+    ;; Hands out the next free bytes, eight-byte aligned, and asks for more pages when they run out.
+    (func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32)
+      (local $start i32)
+      (local.set $start (global.get $top))
+      (global.set $top (i32.and (i32.add (i32.add (local.get $start) (local.get $size)) (i32.const 7)) (i32.const -8)))
+      (block $enough (loop $more
+        (br_if $enough (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
+        (br_if $more (i32.ne (memory.grow (memory.size)) (i32.const -1)))
+        (unreachable)))
+      (local.get $start)))
+  (core instance $heap (instantiate $heap))
+  (alias core export $heap "memory" (core memory $memory))
+  (alias core export $heap "realloc" (core func $realloc))
+  (core func $connect
+    (canon lower (func $types "[static]client.connect") (memory $memory) (realloc $realloc)))
+  (core func $new (canon lower (func $types "[constructor]message") (memory $memory)))
+  (core func $data (canon lower (func $types "[method]message.data") (memory $memory) (realloc $realloc)))
+  (core func $set-content-type (canon lower (func $types "[method]message.set-content-type") (memory $memory)))
+  (core func $add-metadata (canon lower (func $types "[method]message.add-metadata") (memory $memory)))
+  (core func $send (canon lower (func $producer "send") (memory $memory) (realloc $realloc)))
+  (core func $drop (canon resource.drop $message))
+
+  (core module $program
+    (import "heap" "memory" (memory 1))
+    (import "heap" "clear" (func $clear))
+    (import "host" "connect" (func $connect (param i32 i32 i32)))
+    (import "host" "new" (func $new (param i32 i32) (result i32)))
+    (import "host" "data" (func $data (param i32 i32)))
+    (import "host" "set-content-type" (func $set-content-type (param i32 i32 i32)))
+    (import "host" "add-metadata" (func $add-metadata (param i32 i32 i32 i32 i32)))
+    (import "host" "send" (func $send (param i32 i32 i32 i32 i32)))
+    (import "host" "drop" (func $drop (param i32)))
+    (data (i32.const 0) "defaultouttext/plaink1v1")
+    (global $client (mut i32) (i32.const 0))
+    ;; 64: what a call of the host gives back
+    (func (export "handle") (param $message i32) (result i32)
+      (local $at i32) (local $end i32) (local $letter i32) (local $answer i32)
+      (call $clear)
+      (if (i32.eqz (global.get $client)) (then
+        (call $connect (i32.const 0) (i32.const 7) (i32.const 64))
+        (if (i32.load8_u (i32.const 64)) (then (call $drop (local.get $message)) (return (i32.const 64))))
+        (global.set $client (i32.load (i32.const 68)))))
+      (call $data (local.get $message) (i32.const 64))
+      (call $drop (local.get $message))
+      (local.set $at (i32.load (i32.const 64)))
+      (local.set $end (i32.add (local.get $at) (i32.load (i32.const 68))))
+      (block $done (loop $next
+        (br_if $done (i32.eq (local.get $at) (local.get $end)))
+        (local.set $letter (i32.sub (i32.load8_u (local.get $at)) (i32.const 97)))
+        (if (i32.lt_u (local.get $letter) (i32.const 26))
+          (then (i32.store8 (local.get $at) (i32.add (local.get $letter) (i32.const 65)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br $next)))
+      (local.set $answer (call $new (i32.load (i32.const 64)) (i32.load (i32.const 68))))
+      (call $set-content-type (local.get $answer) (i32.const 10) (i32.const 10))
+      (call $add-metadata (local.get $answer) (i32.const 20) (i32.const 2) (i32.const 22) (i32.const 2))
+      (call $send (global.get $client) (i32.const 7) (i32.const 3) (local.get $answer) (i32.const 64))
+      (i32.const 64)))
+  (core instance $program (instantiate $program
+    (with "heap" (instance $heap))
+    (with "host" (instance
+      (export "connect" (func $connect)) (export "new" (func $new)) (export "data" (func $data))
+      (export "set-content-type" (func $set-content-type)) (export "add-metadata" (func $add-metadata))
+      (export "send" (func $send)) (export "drop" (func $drop))))))
+  (func $handle (param "message" (own $message)) (result (result (error $error)))
+    (canon lift (core func $program "handle") (memory $memory)))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:messaging/incoming-handler@0.2.0-draft" (instance $handler)))

@@ -1,0 +1,184 @@
+"""A broker that fails for a while: backoff, one line in the log when it begins and one when it is over, and no loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+
+import pytest
+
+from dragoman.errors import AuthenticationFailed, ChannelNotFound, ConnectionLost, StorageFailed
+from dragoman.handlers.handler import Context
+from dragoman.message import Message
+from tests.dictionary.broker import Broker
+from tests.host.running import put, running, until
+
+
+def bodies(number: int) -> list[bytes]:
+    """Numbered ones."""
+    return [f"{index:04}".encode() for index in range(number)]
+
+
+async def nothing(message: Message, context: Context) -> None:
+    """A handler that succeeds."""
+
+
+@pytest.mark.parametrize("operation", ["receive", "settle"])
+async def test_a_storage_that_fails_for_a_while_is_asked_again(
+    operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the same subscription, with the same outcomes."""
+    broker = Broker()
+    caplog.set_level("INFO", "dragoman.host")
+    put(broker, *bodies(50))
+    broker.fail(operation, *(StorageFailed("full") for _ in range(3)))  # type: ignore[arg-type]
+    async with running(broker, nothing):
+        await until(lambda: len(broker.accepted("in")) == 50)
+        assert broker.calls["subscribe"] == 1
+        await until(lambda: "again" in caplog.text)
+    assert sorted(broker.accepted("in")) == bodies(50)
+    lines = [record.getMessage() for record in caplog.records if record.name == "dragoman.host"]
+    assert len(lines) == 2
+    assert lines[0].endswith(": main: full")
+    assert "again" in lines[1]
+
+
+async def test_a_lost_connection_is_made_anew_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """Again and again, under load; what comes twice is bounded by what was in hand."""
+    broker, seen = Broker(), Counter[bytes]()
+    put(broker, *bodies(400))
+
+    async def work(message: Message, context: Context) -> None:
+        await asyncio.sleep(0.001)
+        seen[message.data] += 1
+
+    async with running(broker, work, concurrency=8) as host:
+        for wanted in (50, 150, 250):
+            await until(lambda wanted=wanted: len(seen) >= wanted)
+            broker.drop()
+        await until(lambda: len(broker.accepted("in")) == 400)
+        await until(lambda: not host.counters["work"].in_hand)
+    assert sorted(broker.accepted("in")) == bodies(400)
+    assert sorted(seen) == bodies(400)
+    assert sum(seen.values()) - 400 <= 3 * broker.most_held
+    assert len([record for record in caplog.records if "can't receive" in record.getMessage()]) == 3
+
+
+async def test_order_holds_across_lost_connections() -> None:
+    """Each lane is seen in order, going back only to what was unsettled; two of a lane never run at once."""
+    broker, running_now = Broker(), Counter[str]()
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    for number in range(100):
+        for key in "ab":
+            put(broker, f"{key}{number:03}".encode(), key=key)
+
+    async def work(message: Message, context: Context) -> None:
+        key = message.key or ""
+        running_now[key] += 1
+        assert running_now[key] == 1
+        await asyncio.sleep(0.001)
+        running_now[key] -= 1
+        seen[key].append(int(message.data[1:]))
+
+    async with running(broker, work, concurrency=4) as host:
+        for wanted in (30, 90):
+            await until(lambda wanted=wanted: len(seen["a"]) >= wanted)
+            broker.drop()
+        await until(lambda: len(broker.accepted("in")) == 200)
+        assert host.counters["work"].failed == 0
+    for key in "ab":
+        first_seen = list(dict.fromkeys(seen[key]))
+        assert first_seen == list(range(100))
+        # After a loss it goes back, and is in order again from there.
+        assert sum(after != before + 1 for before, after in zip(seen[key], seen[key][1:], strict=False)) <= 2
+
+
+async def test_what_waits_for_a_try_is_forgotten_with_its_connection_and_comes_again() -> None:
+    """Once, not twice."""
+    broker, attempts = Broker(), []
+    put(broker, b"1", b"2", key="k")
+
+    async def work(message: Message, context: Context) -> None:
+        attempts.append((message.data, context.attempt))
+        if len(attempts) == 1:
+            raise RuntimeError("no luck")
+
+    async with running(broker, work, retry={"backoff": "20s"}) as host:
+        await until(lambda: host.counters["work"].waiting)
+        broker.drop()
+        await until(lambda: len(broker.accepted("in")) == 2)
+        assert host.counters["work"].waiting == host.counters["work"].in_hand == 0
+    assert attempts == [(b"1", 1), (b"1", 2), (b"2", 2)]
+
+
+async def test_a_broker_that_is_away_is_tried_with_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
+    """No hot loop, one line; and it goes on when the broker is back."""
+    broker = Broker()
+    async with running(broker, nothing) as host:
+        broker.fail("connect", *(ConnectionLost("refused") for _ in range(1_000)))
+        broker.drop()
+        await until(lambda: broker.calls["connect"] >= 3)
+        began = broker.calls["connect"]
+        await asyncio.sleep(0.3)
+        assert broker.calls["connect"] - began <= 5
+        broker._faults.clear()
+        put(broker, b"1")
+        await until(lambda: host.counters["work"].handled == 1)
+    assert len([record for record in caplog.records if "can't receive" in record.getMessage()]) == 1
+
+
+async def test_a_drain_does_not_wait_for_a_broker_that_is_away() -> None:
+    """There is nothing in hand."""
+    broker = Broker()
+    async with running(broker, nothing) as host:
+        broker.fail("connect", *(ConnectionLost("refused") for _ in range(1_000)))
+        broker.drop()
+        await until(lambda: broker.calls["connect"] >= 6)
+        async with asyncio.timeout(1):
+            assert await host.drain(30.0)
+
+
+async def test_a_bug_in_a_plugin_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The subscription is opened anew; the log has the traceback."""
+    broker = Broker()
+    async with running(broker, nothing) as host:
+        await until(lambda: broker.calls["receive"])
+        broker.fail("receive", KeyError("a bug"))
+        put(broker, b"1")
+        await until(lambda: host.counters["work"].handled == 1)
+        assert broker.calls["subscribe"] == 2
+    (record,) = [record for record in caplog.records if "KeyError" in record.getMessage()]
+    assert record.exc_info
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("connect", ConnectionLost("refused")),
+        ("connect", AuthenticationFailed("wrong password")),
+        ("subscribe", ChannelNotFound("there is no such channel")),
+    ],
+)
+async def test_what_is_refused_at_the_start_ends_the_start(operation: str, error: Exception) -> None:
+    """With the broker's reason; nothing stays open."""
+    broker = Broker()
+    broker.fail(operation, error)  # type: ignore[arg-type]
+    with pytest.raises(type(error), match="main: "):
+        async with running(broker, nothing):
+            pytest.fail("it started")
+    assert not broker.connections
+
+
+async def test_ready_means_that_every_subscription_is_confirmed() -> None:
+    """Not before."""
+    broker = Broker()
+    handlers = {name: (nothing, {"subscribe": ["in", f"in-{name}"]}) for name in ("one", "two")}
+    with broker.hold("subscribe"):
+        starting = asyncio.create_task(running(broker, handlers=handlers).__aenter__())
+        await until(lambda: broker.calls["subscribe"] == 4)
+        await asyncio.sleep(0.01)
+        assert not starting.done()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+    async with running(broker, handlers=handlers):
+        assert sum(len(groups) for groups in broker.groups.values()) == 4
