@@ -84,7 +84,9 @@ def _field(name: str, typed: tuple[str, Any]) -> Field:
 
 foreign = st.lists(
     st.builds(
-        _field, st.text("abcxyz", min_size=1, max_size=5), st.recursive(
+        _field,
+        st.text("abcxyz", min_size=1, max_size=5),
+        st.recursive(
             _leaves,
             lambda inner: st.one_of(
                 st.builds(lambda found: ("A", [_field("", each) for each in found]), st.lists(inner, max_size=3)),
@@ -94,7 +96,7 @@ foreign = st.lists(
                 ),
             ),
             max_leaves=5,
-        )
+        ),
     ),
     max_size=4,
     unique_by=lambda field: field.name,
@@ -170,7 +172,14 @@ def test_what_a_property_cannot_say_exactly_is_a_header_too() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ttl", "soon"), ("ttl", "-1"), ("ttl", "nan"), (amqp.TTL, "1.5"), (amqp.DURABLE, "yes"), ("x" * 256, "long name")],
+    [
+        ("ttl", "soon"),
+        ("ttl", "-1"),
+        ("ttl", "nan"),
+        (amqp.TTL, "1.5"),
+        (amqp.DURABLE, "yes"),
+        ("x" * 256, "long name"),
+    ],
 )
 def test_what_cannot_be_carried_is_refused(name: str, value: str) -> None:
     """A message that the broker would treat otherwise than asked is not sent."""
