@@ -34,10 +34,12 @@ metadata = st.lists(st.tuples(names, values), max_size=8).map(tuple)
 
 
 def there_and_back(message: Message, user: str | None = None) -> Message:
+    """Written and read again."""
     return to_message(to_properties(message, user), message.data, CHANNEL)[0]
 
 
 def by_name(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values of each name, in their order."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)

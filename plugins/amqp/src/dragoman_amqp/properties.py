@@ -51,7 +51,7 @@ _LAYOUT: Final = (
     ("cluster-id", 1 << 2, "short"),
 )
 #: The flags of what differs from message to message.
-VARYING: Final = (1 << 13) | (1 << 10) | (1 << 9) | (1 << 7) | (1 << 6)
+VARYING: Final = (1 << 10) | (1 << 9) | (1 << 7) | (1 << 6)
 _NUMBERS: Final = {
     "b": struct.Struct(">b"),
     "B": struct.Struct(">B"),

@@ -16,7 +16,6 @@ from pamqp import commands
 from dragoman.errors import (
     BrokerError,
     ChannelNotFound,
-    ConnectionLost,
     PayloadTooLarge,
     PermissionDenied,
     PublishFailed,
@@ -124,11 +123,7 @@ class Publisher(Listener):
         channel = self._channel
         if channel is None or self._queue or not self._can_send(channel):
             channel = await self._turn()
-        done = self._send(channel, encoded, way or self._way)
-        try:
-            await done
-        except ConnectionLost as error:
-            raise self._unknown(error) from error
+        await self._send(channel, encoded, way or self._way)
 
     def _encoded(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes]]:
         largest, user = self._settings.max_message, self._settings.user

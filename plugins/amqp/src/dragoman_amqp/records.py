@@ -43,6 +43,8 @@ _COUNTS: Final = frozenset({"x-delivery-count", "x-acquired-count"})
 _TRANSIENT: Final = 1
 _PERSISTENT: Final = 2
 _FLAGS: Final = struct.Struct(">H")
+#: Bytes of properties up to which it pays to look whether the same were read before.
+_SMALL: Final = 96
 
 
 def to_message(data: bytes, body: bytes, channel: Channel, subject: str = "") -> tuple[Message, int | None]:
@@ -57,21 +59,13 @@ def to_message(data: bytes, body: bytes, channel: Channel, subject: str = "") ->
     Returns:
         The message, and how often it was delivered before, where the broker says so.
     """
-    if not _FLAGS.unpack_from(data)[0] & properties.VARYING:
-        content_type, metadata = _read_shared(data)
-        count = None
+    if len(data) <= _SMALL and not _FLAGS.unpack_from(data)[0] & properties.VARYING:
+        content_type, metadata, count = _read_shared(data)
     else:
         content_type, metadata, count = _read(data)
     if subject:
         metadata = (*metadata, (amqp.SUBJECT, subject))
     return Message(body, metadata, content_type, FormatSpec.AMQP, channel), count
-
-
-@lru_cache(maxsize=256)
-def _read_shared(data: bytes) -> tuple[str | None, tuple[tuple[str, str], ...]]:
-    # Most messages of a producer have the same properties.
-    content_type, metadata, _ = _read(data)
-    return content_type, metadata
 
 
 def _read(data: bytes) -> tuple[str | None, tuple[tuple[str, str], ...], int | None]:
@@ -88,6 +82,10 @@ def _read(data: bytes) -> tuple[str | None, tuple[tuple[str, str], ...], int | N
         content_type = next((value for name, value in metadata if name == _CONTENT_TYPE), None)
         metadata = [pair for pair in metadata if pair[0] != _CONTENT_TYPE]
     return content_type, tuple(metadata), count
+
+
+#: Most messages of a producer have the same few properties.
+_read_shared: Final = lru_cache(maxsize=256)(_read)
 
 
 def _read_properties(found: dict[str, Any], headers: set[str]) -> list[tuple[str, str]]:

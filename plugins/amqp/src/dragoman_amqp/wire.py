@@ -17,6 +17,7 @@ import struct
 from typing import Any, Final, Protocol, cast
 
 from aiormq.connection import Connection, TransportFactory
+from aiormq.exceptions import ProbableAuthenticationError
 from pamqp import commands, frame
 from yarl import URL
 
@@ -55,6 +56,8 @@ class Wire(asyncio.StreamReaderProtocol):
     Attributes:
         error: why the connection is of no more use, or None.
         blocked: why the broker takes no messages for now (a memory or disk alarm), or None.
+        refusal: why the broker did not open the connection, or None; aiormq keeps it to itself.
+        gone: done when the socket is closed.
     """
 
     def __init__(self, place: str) -> None:
@@ -78,7 +81,8 @@ class Wire(asyncio.StreamReaderProtocol):
         self._room.set()
         self.error: BrokerError | None = None
         self.blocked: str | None = None
-        self.gone = self._loop.create_future()
+        self.refusal: BrokerError | None = None
+        self.gone: asyncio.Future[None] = self._loop.create_future()
 
     # For aiormq
 
@@ -217,11 +221,14 @@ class Wire(asyncio.StreamReaderProtocol):
     def _controlled(self, kind: int, data: bytes) -> None:
         """A frame of channel 0: aiormq's, but for news that it would only log."""
         method = _METHOD_ID.unpack_from(data, _HEAD_SIZE) if kind == _METHOD else None
-        if not self._open or method not in (_CLOSE, _BLOCKED, _UNBLOCKED):
+        if method not in (_CLOSE, _BLOCKED, _UNBLOCKED):
             self._control.feed_data(data)
             return
         news: Any = frame.unmarshal(data)[2]
-        if method == _CLOSE:
+        if not self._open:
+            self.refusal = refused(news.reply_code, news.reply_text, self._place)
+            self._control.feed_data(data)
+        elif method == _CLOSE:
             self._ended(news)
         else:
             self.blocked = news.reason if method == _BLOCKED else None
@@ -291,13 +298,16 @@ async def shake_hands(wire: Wire, url: URL, properties: dict[str, Any]) -> Conne
     """Let aiormq open the connection.
 
     Raises:
-        aiormq.exceptions.AMQPError: the broker refuses.
+        BrokerError: the broker says why it refuses.
+        aiormq.exceptions.AMQPError: the broker refuses otherwise, or is none.
     """
     connection = Connection(url, transport_factory=_Ready(wire), client_properties=properties)
     try:
         await connection.connect()
         wire.opened(connection)
-    except BaseException:
+    except BaseException as error:
         wire.abort(ConnectionLost("the broker did not open the connection"))
+        if wire.refusal is not None and not isinstance(error, ProbableAuthenticationError):
+            raise wire.refusal from error
         raise
     return connection
