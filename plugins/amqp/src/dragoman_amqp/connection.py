@@ -7,7 +7,6 @@ import ssl
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiormq.connection
 from yarl import URL
@@ -78,7 +77,7 @@ async def _connected(settings: AmqpSettings, server: Server, tls: ssl.SSLContext
     try:
         async with asyncio.timeout(settings.connect_timeout):
             wire = await dial(server.host, server.port, tls, settings.place)
-            theirs = await shake_hands(wire, _url(settings, server), _about_us(settings))
+            theirs = await shake_hands(wire, _url(settings, server), settings.virtual_host, _about_us(settings))
     except Exception as error:
         raise boundary.translated(error, f"{settings.place} ({server})") from error
     return Connection(wire, theirs)
@@ -99,8 +98,5 @@ def _url(settings: AmqpSettings, server: Server) -> URL:
         port=server.port,
         user=settings.user,
         password=settings.secret,
-        # What aiormq makes of a path, backwards.
-        path="/" + quote(settings.virtual_host, safe=""),
         query={"heartbeat": str(settings.heartbeat), "auth": settings.auth.upper()},
-        encoded=False,
     )

@@ -294,14 +294,21 @@ async def dial(host: str, port: int, tls: ssl.SSLContext | None, place: str) -> 
     return wire
 
 
-async def shake_hands(wire: Wire, url: URL, properties: dict[str, Any]) -> Connection:
+async def shake_hands(wire: Wire, url: URL, vhost: str, properties: dict[str, Any]) -> Connection:
     """Let aiormq open the connection.
+
+    Args:
+        wire: the connected socket.
+        url: what aiormq is told of name, password and heartbeats.
+        vhost: the virtual host; aiormq's own reading of a URL does not know every name.
+        properties: what the broker is told about us.
 
     Raises:
         BrokerError: the broker says why it refuses.
         aiormq.exceptions.AMQPError: the broker refuses otherwise, or is none.
     """
     connection = Connection(url, transport_factory=_Ready(wire), client_properties=properties)
+    connection.vhost = vhost
     try:
         await connection.connect()
         wire.opened(connection)
