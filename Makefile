@@ -1,28 +1,28 @@
-# `make demo` and `make test` need Python 3.11 or newer and git, and set up the rest in .venv by themselves.
-PYTHON ?= python3
+# Each of these does its own set-up: a fresh machine needs Python 3.11 or newer and git, and nothing by hand.
+# The environment is .venv; it is made anew only when what it is made of has changed.
 BIN := .venv/bin
-STAMP := .venv/.installed
+READY := .venv/.ready
+MEMBERS := core/pyproject.toml $(wildcard plugins/[!_]*/pyproject.toml)
 
-.PHONY: setup test lint demo bench clean
-setup: $(STAMP)
+.PHONY: setup demo test lint bench clean
+setup: $(READY)
 
-$(STAMP): pyproject.toml constraints.txt core/pyproject.toml dev-requirements.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --requirement dev-requirements.txt
+$(READY): $(MEMBERS) constraints.txt dev-requirements.txt .ci/setup
+	.ci/setup
 	touch $@
 
-test: $(STAMP)
+demo: $(READY)
+	$(BIN)/python examples/orders/demo.py
+
+test: $(READY)
 	$(BIN)/pytest
 
-lint: $(STAMP)
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-demo: $(STAMP)
-	$(BIN)/python examples/orders/demo.py
-
-bench: $(STAMP)
+bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -47,7 +47,9 @@ class PublicApi:
         self.sent: list[Any] = []
         self._link()
         handler = f"wasi:messaging/incoming-handler@{VERSION}"
-        self._export = self._component.get_export_index("handle", self._component.get_export_index(handler))
+        export = self._component.get_export_index("handle", self._component.get_export_index(handler))
+        assert export is not None
+        self._export = export
 
     def _link(self) -> None:
         functions = {
@@ -84,7 +86,9 @@ class PublicApi:
         """One message in a store of its own."""
         store = self._wasmtime.Store(self._engine)
         instance = self._linker.instantiate(store, self._component)
-        instance.get_func(store, self._export)(store, self._own(2, {"data": data, "metadata": []}))
+        handle = instance.get_func(store, self._export)
+        assert handle is not None
+        handle(store, self._own(2, {"data": data, "metadata": []}))
         self._objects.clear()
 
 

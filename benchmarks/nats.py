@@ -120,7 +120,6 @@ def consumers(url: str) -> dict[str, Run]:
             if seen == COUNT:
                 done.set()
 
-        options = {"pull_sub": PullSub(batch_size=256)} if pull else {}
         stream = JStream(await _stream_of(url, channel), declare=False)
         config = ConsumerConfig(max_ack_pending=65536)
         broker.subscriber(
@@ -130,7 +129,7 @@ def consumers(url: str) -> dict[str, Run]:
             config=config,
             ack_policy=AckPolicy.NACK_ON_ERROR,
             decoder=_raw,
-            **options,
+            pull_sub=PullSub(batch_size=256) if pull else False,
         )(handle)
         async with broker:
             start = time.perf_counter()

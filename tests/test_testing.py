@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dragoman.adapter import Capability, Delivery, Outcome, Reject, Release
-from dragoman.cli import conform
+from dragoman.cli.main import run as dragoman
 from dragoman.errors import PluginError
 from dragoman.message import Channel, Message
 from dragoman.testing import Harness, Place
@@ -386,8 +386,8 @@ def test_the_kit_works_where_there_is_no_pytest() -> None:
     """Only its pytest plugin needs it; `dragoman conform` does not."""
     script = (
         "import sys; sys.modules['pytest'] = None\n"
-        "from dragoman.cli.conform import command\n"
-        "sys.exit(command.main(['dragoman_template.harness:Local', '--only', 'declaration.*'], standalone_mode=False))"
+        "from dragoman.cli import main\n"
+        "main(['conform', 'dragoman_template.harness:Local', '--only', 'declaration.*'])"
     )
     folder = Path(adapter.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
@@ -395,7 +395,7 @@ def test_the_kit_works_where_there_is_no_pytest() -> None:
 
 
 def _conform(*arguments: str) -> int:
-    return int(conform.command.main(list(arguments), standalone_mode=False))
+    return dragoman(["conform", *arguments])
 
 
 def test_conform_prints_a_json_line_for_each_case_when_piped(capsys: pytest.CaptureFixture[str]) -> None:

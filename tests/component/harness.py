@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 from dragoman.config.model import HandlerConfig
@@ -87,12 +88,14 @@ def order(do: str, *, metadata: Any = (), content_type: str | None = None, **arg
 
 
 async def longest_stall(during: Awaitable[Any]) -> float:
-    """The longest time that the event loop did not run, in seconds, while something else does."""
-    loop = asyncio.get_running_loop()
+    """The longest time that the event loop did not run while something else does, in seconds of this thread's own time.
+
+    Its own time, because on a busy machine the whole process may stand still for longer.
+    """
     task = asyncio.ensure_future(during)
-    longest, last = 0.0, loop.time()
+    longest, last = 0.0, thread_time()
     while not task.done():
         await asyncio.sleep(0)
-        longest, last = max(longest, loop.time() - last), loop.time()
+        longest, last = max(longest, thread_time() - last), thread_time()
     await asyncio.gather(task, return_exceptions=True)
     return longest

@@ -21,19 +21,21 @@ def engine() -> Iterator[Engine]:
 
 
 class Compiles:
-    """Opens a component through a cache, and counts how often it was compiled."""
+    """Opens a component through a cache, and tells whether it was compiled."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.cache, self.folder, self.count = engine, Cache(folder), folder, 0
+        self.engine, self.cache, self.folder = engine, Cache(folder), folder
 
     def __call__(self, data: bytes) -> int:
         """How often it was compiled in this call."""
-        before = self.count
-        self.engine.discard(self.cache.component(self.engine, data, self._one))
-        return self.count - before
+        built: list[int] = []
 
-    def _one(self) -> None:
-        self.count += 1
+        def build() -> int:
+            built.append(self.engine.compile(data))
+            return built[0]
+
+        self.engine.discard(self.cache.component(self.engine, data, build))
+        return len(built)
 
     @property
     def file(self) -> Path:

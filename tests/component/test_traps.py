@@ -1,6 +1,6 @@
 """The traps for the unwary that were found in wasmtime's C API: each one is avoided, and stays avoided.
 
-The numbers are those of the notes that the engine was designed from (docs/decisions).
+The numbers are those of the list that the engine was designed from.
 """
 
 import asyncio

@@ -135,7 +135,8 @@ def echo_guest() -> str:
         (global $top (mut i32) (i32.const 1024))
         (func (export "clear") (global.set $top (i32.const 1024)))
         (func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32) (global.get $top)
-          (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16))))))
+          (global.set $top
+            (i32.add (global.get $top) (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16))))))
       (core instance $heap (instantiate $heap))
       (alias core export $heap "memory" (core memory $memory))
       (alias core export $heap "realloc" (core func $realloc))

@@ -156,10 +156,8 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(folder: Path, plugin
     grace = -1
     """
     found = _texts(folder, text, plugins)
-    assert found == {
-        "clients.orders.adapter": "3: clients.orders.adapter: there is no adapter 'fin'; expected one of 'both', "
-        "'fine', which are installed; did you mean 'fine'? (a plugin may have it: pip install dragoman-fin)",
-    } | {key: found[key] for key in found if key != "clients.orders.adapter"}
+    assert found["clients.orders.adapter"].startswith("3: clients.orders.adapter: there is no adapter 'fin'; expected")
+    assert found["clients.orders.adapter"].endswith("which are installed; did you mean 'fine'?")
     assert "7: clients.bills.acks: is 'some'; expected 'all' or 'leader'" in found["clients.bills.acks"]
     assert "8: clients.bills.port: the environment variable NO_SUCH_PORT is not set" in found["clients.bills.port"]
     assert found["handlers.billing.subscribe[1]"].startswith("13: ")

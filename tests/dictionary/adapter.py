@@ -125,7 +125,9 @@ class DictionaryAdapter:
         self.check()
         await self.broker.call("reply")
         waiting = self.broker.replies.get(to.get("reply-to") or "")
-        for reply in replies if waiting is not None else ():
+        if waiting is None:
+            return
+        for reply in replies:
             waiting.put_nowait(reply.with_metadata(correlation_id=to.get("correlation-id")))
 
     async def close(self) -> None:

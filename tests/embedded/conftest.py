@@ -63,8 +63,8 @@ async def spawn(path: Path) -> AsyncIterator[Spawn]:
         if child.returncode is None:
             child.kill()
         await child.wait()
-        if child.stdin:
-            child.stdin.close()
+        # What a killed one left unread in its pipe keeps the transport open, and a warning would come from nowhere.
+        child._transport.close()  # type: ignore[attr-defined]
 
 
 async def line(child: asyncio.subprocess.Process) -> str:

@@ -26,11 +26,19 @@ def guest(name: str) -> Path:
     if (HERE / f"{name}.wat").exists():
         return component(name, source(name))
     world, wit = WORLDS[name]
-    files = [*sorted((HERE / name).glob("*.py")), *sorted(wit.glob("*.wit")), ROOT / "constraints.txt"]
-    path = _place(name, b"".join(file.read_bytes() for file in files))
+    files = [*sorted((HERE / name).glob("*.py")), *sorted(wit.glob("*.wit"))]
+    tool = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if "componentize-py" in line)
+    path = _place(name, b"".join(file.read_bytes() for file in files) + tool.encode())
     if not path.exists():
         draft = _draft(path)
-        command = [Path(sys.executable).with_name("componentize-py"), "-d", wit, "-w", world, "componentize"]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("componentize-py"),
+            "-d",
+            wit,
+            "-w",
+            world,
+            "componentize",
+        ]
         subprocess.run([*command, "app", "-p", HERE / name, "-o", draft], check=True, capture_output=True)
         draft.replace(path)
     return path

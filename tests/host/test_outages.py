@@ -138,6 +138,24 @@ async def test_a_drain_does_not_wait_for_a_broker_that_is_away() -> None:
             assert await host.drain(30.0)
 
 
+async def test_a_connection_that_is_lost_while_draining_gives_back_what_was_in_hand() -> None:
+    """The drain does not say that all was settled."""
+    broker, go = Broker(), asyncio.Event()
+    put(broker, b"1")
+
+    async def work(message: Message, context: Context) -> None:
+        await go.wait()
+
+    async with running(broker, work) as host:
+        await until(lambda: host.counters["work"].in_hand)
+        draining = asyncio.create_task(host.drain(30.0))
+        await asyncio.sleep(0.01)
+        broker.drop()
+        go.set()
+        assert not await draining
+    assert broker.left("in", "work") == [b"1"]
+
+
 async def test_a_bug_in_a_plugin_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The subscription is opened anew; the log has the traceback."""
     broker = Broker()

@@ -77,6 +77,23 @@ async def test_requests_and_replies() -> None:
         assert (host.counters["ask"].sent, host.counters["answer"].sent) == (2, 1)
 
 
+async def test_only_the_message_that_is_handled_can_be_answered() -> None:
+    """A made-up request is no way around the grants."""
+    broker, replies = Broker(), []
+    put(broker, b"1")
+
+    async def work(message: Message, context: Context) -> None:
+        await context.reply(Message(b"asked for nothing"), b"x")
+        with pytest.raises(NotGranted, match="no grant to reply to a message that it is not handling"):
+            context.reply(Message(b"made up", (("reply-to", "secret"),)), b"x")
+        replies.append(message.data)
+
+    async with running(broker, work, publish=[]) as host:
+        await until(lambda: broker.accepted("in"))
+        assert host.counters["work"].failed == 0
+    assert replies == [b"1"]
+
+
 async def test_a_failed_send_fails_the_try_unless_the_handler_caught_it() -> None:
     """The handler decides about what it awaited."""
     broker = Broker()

@@ -58,7 +58,10 @@ class Nats(Server):
     def _users(self) -> list[str]:
         if not self.auth:
             return []
-        deny = '{ allow: ">", deny: ["forbidden", "forbidden.>"] }'
+        # JetStream names the filter of a consumer in the subject of the request that creates it.
+        subjects = ["forbidden", "forbidden.>"]
+        subjects += [f"$JS.API.CONSUMER.CREATE.*.*.{subject}" for subject in subjects]
+        deny = f'{{ allow: ">", deny: {json.dumps(subjects)} }}'
         permissions = f"{{ publish: {deny}, subscribe: {deny} }}"
         user = f'{{ user: "{USER}", password: "{PASSWORD}", permissions: {permissions} }}'
         return [f"authorization {{ users: [ {user} ] }}"]

@@ -281,12 +281,7 @@ async def test_a_kafka_cluster_goes_on_without_a_partitions_leader() -> None:
     with Kafka.cluster() as cluster:
         addresses = cluster.url.removeprefix("kafka://")
         assert addresses.count(",") == 2
-        admin = AIOKafkaAdminClient(bootstrap_servers=addresses)
-        await admin.start()
-        await admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=3)])
-        [topic] = await admin.describe_topics(["kept"])
-        leader = topic["partitions"][0]["leader"]
-        await admin.close()
+        leader = await _leader_of_a_new_topic(addresses)
         async with aiokafka.AIOKafkaProducer(bootstrap_servers=addresses, acks="all") as producer:
             await producer.send_and_wait("kept", b"before")
             await asyncio.to_thread(cluster.servers[leader - 1].kill)
@@ -294,6 +289,22 @@ async def test_a_kafka_cluster_goes_on_without_a_partitions_leader() -> None:
         consumer = aiokafka.AIOKafkaConsumer("kept", bootstrap_servers=addresses, auto_offset_reset="earliest")
         async with consumer:
             assert [(await asyncio.wait_for(consumer.getone(), 30)).value for _ in range(2)] == [b"before", b"after"]
+
+
+async def _leader_of_a_new_topic(addresses: str) -> int:
+    """The node that leads the only partition, once the cluster has chosen one."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=addresses)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=3)])
+        async with asyncio.timeout(30):
+            while True:
+                [topic] = await admin.describe_topics(["kept"])
+                if topic["partitions"] and topic["partitions"][0]["leader"] > 0:
+                    return int(topic["partitions"][0]["leader"])
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
 
 
 def _amqp(server: Server, user: str, password: str) -> aiormq.Connection:

@@ -1,35 +1,40 @@
 """Runs message handlers, sandboxed WebAssembly components or Python functions, on any broker."""
 
-from dragoman.adapter import Accept, Capability, Delivery, Reject, Release, Start
-from dragoman.client import Client, Subscription
-from dragoman.errors import (
-    AuthenticationFailed,
-    BrokerError,
-    ChannelNotFound,
-    Closed,
-    ComponentError,
-    ConfigError,
-    ConnectionLost,
-    DeadlineExceeded,
-    DragomanError,
-    HandlerError,
-    HandlerFailed,
-    NotGranted,
-    PayloadTooLarge,
-    PermissionDenied,
-    PluginError,
-    PublishFailed,
-    Rejected,
-    StorageFailed,
-    TimedOut,
-    Trapped,
-    Unsupported,
-    UnsupportedFormat,
-)
-from dragoman.handlers.handler import Context
-from dragoman.message import Channel, FormatSpec, Message
-from dragoman.opening import connect
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from dragoman.adapter import Accept, Capability, Delivery, Reject, Release, Start
+    from dragoman.client import Client, Subscription
+    from dragoman.errors import (
+        AuthenticationFailed,
+        BrokerError,
+        ChannelNotFound,
+        Closed,
+        ComponentError,
+        ConfigError,
+        ConnectionLost,
+        DeadlineExceeded,
+        DragomanError,
+        HandlerError,
+        HandlerFailed,
+        NotGranted,
+        PayloadTooLarge,
+        PermissionDenied,
+        PluginError,
+        PublishFailed,
+        Rejected,
+        StorageFailed,
+        TimedOut,
+        Trapped,
+        Unsupported,
+        UnsupportedFormat,
+    )
+    from dragoman.handlers.handler import Context
+    from dragoman.message import Channel, FormatSpec, Message
+    from dragoman.opening import connect
 
 __all__ = [
     "Accept",
@@ -69,3 +74,48 @@ __all__ = [
     "__version__",
     "connect",
 ]
+
+# Each name is imported when it is first used, so that a command of the command line starts with what it needs only.
+_HOMES = {
+    "dragoman.adapter": ("Accept", "Capability", "Delivery", "Reject", "Release", "Start"),
+    "dragoman.client": ("Client", "Subscription"),
+    "dragoman.errors": (
+        "AuthenticationFailed",
+        "BrokerError",
+        "ChannelNotFound",
+        "Closed",
+        "ComponentError",
+        "ConfigError",
+        "ConnectionLost",
+        "DeadlineExceeded",
+        "DragomanError",
+        "HandlerError",
+        "HandlerFailed",
+        "NotGranted",
+        "PayloadTooLarge",
+        "PermissionDenied",
+        "PluginError",
+        "PublishFailed",
+        "Rejected",
+        "StorageFailed",
+        "TimedOut",
+        "Trapped",
+        "Unsupported",
+        "UnsupportedFormat",
+    ),
+    "dragoman.handlers.handler": ("Context",),
+    "dragoman.message": ("Channel", "FormatSpec", "Message"),
+    "dragoman.opening": ("connect",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            globals()[name] = found = getattr(import_module(module), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -130,11 +130,12 @@ class Plugins:
 
     def _none(self, what: str, name: str, known: Mapping[str, AdapterType]) -> PluginError:
         package = name if _ADAPTER.fullmatch(name) else "NAME"
+        closest = nearest(name, known)
         return PluginError(
             f"there is no {what} {name!r}",
             expected=f"{one_of(known)}, which are installed" if known else None,
-            nearest=nearest(name, known),
-            hint=f"a plugin may have it: pip install dragoman-{package}",
+            nearest=closest,
+            hint=None if closest else f"a plugin may have it: pip install dragoman-{package}",
         )
 
 

@@ -6,33 +6,39 @@ import asyncio
 import json
 import sys
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from dragoman.cli.examples import examples
 
 if TYPE_CHECKING:
     from dragoman.testing.case import Case
     from dragoman.testing.run import Result
 
-_MARKS = {"passed": "[green]passed[/]", "failed": "[red]FAILED[/]", "not applicable": "[dim]n/a[/]"}
+_FAILED: Final = 1
+_MARKS: Final = {"passed": "[green]passed[/]", "failed": "[red]FAILED[/]", "not applicable": "[dim]n/a[/]"}
 
 
-@click.command()
+@examples("dragoman conform dragoman_my_queue.harness:Local", "dragoman conform kit:Local --only 'order.*'")
+@click.command("conform")
 @click.argument("harness", metavar="MODULE:HARNESS")
 @click.option("--only", metavar="PATTERN", help="Only cases whose names match, as in 'delivery.*'.")
 @click.option("--list", "listing", is_flag=True, help="Print the cases that the adapter's capabilities call for.")
-def command(harness: str, only: str | None, *, listing: bool) -> int:
-    """Run the conformance kit on an adapter and print a report card.
+def command(harness: str, only: str | None, *, listing: bool) -> None:
+    """Run the conformance kit on an adapter.
 
-    HARNESS is a dragoman.testing.Harness class, or a function that gives one or a context manager with one. A table on
-    a terminal, one JSON line for each case when piped. Exits with 1 if a case failed.
+    Prints a report card: a table on a terminal, one JSON line for each case when piped. Ends with 1 if a case failed.
+    HARNESS is a dragoman.testing.Harness class, or a function that gives one or a context manager with one.
     """
     from dragoman.testing.load import load  # noqa: PLC0415 - the command line must start fast
 
-    return asyncio.run(_conform(load(harness), only or "*", listing=listing))
+    if asyncio.run(_conform(load(harness), only or "*", listing=listing)):
+        raise click.exceptions.Exit(_FAILED)
 
 
 async def _conform(found: Any, only: str, *, listing: bool) -> int:
+    """How many cases failed."""
     from dragoman.testing.load import opened  # noqa: PLC0415 - the command line must start fast
     from dragoman.testing.run import cases_of, results  # noqa: PLC0415
 
@@ -47,7 +53,7 @@ async def _conform(found: Any, only: str, *, listing: bool) -> int:
         async for result in results(harness, cases):
             card.add(result)
         card.close(harness.adapter.name)
-    return 1 if card.failed else 0
+    return card.failed
 
 
 def _list(cases: list[Case]) -> None:

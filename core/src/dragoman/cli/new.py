@@ -8,18 +8,21 @@ from typing import Final
 
 import click
 
+from dragoman.cli.examples import examples
 from dragoman.errors import PluginError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LEFT_OUT: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv", "dist", "build"})
 
 
-@click.group()
+@examples("dragoman new adapter my-queue")
+@click.group("new")
 def command() -> None:
     """Make a package of your own."""
 
 
-@command.command()
+@examples("dragoman new adapter my-queue", "dragoman new adapter my-queue --into ~/code")
+@command.command("adapter")
 @click.argument("name")
 @click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
 def adapter(name: str, into: Path) -> None:

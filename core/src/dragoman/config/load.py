@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from dragoman.config.checks import check
 from dragoman.config.environment import Environment
-from dragoman.config.keys import line_of, lines
-from dragoman.config.model import Config
+from dragoman.config.keys import dotted, line_of, lines
+from dragoman.config.model import ClientConfig, Config
 from dragoman.config.paths import beside
-from dragoman.config.problems import problems_of
+from dragoman.config.problems import one_of, problems_of
 from dragoman.config.secrets import mask, passwords
-from dragoman.errors import ConfigError, Problem
+from dragoman.errors import ConfigError, Problem, nearest
 
 if TYPE_CHECKING:
     from dragoman.plugins import Plugins
@@ -87,12 +87,39 @@ def read(path: Path, variables: Mapping[str, str] = os.environ) -> Source:
     return Source(path, text, raw, table, passwords(table) | environment.used, tuple(environment.problems))
 
 
+def load_client(path: Path, name: str, plugins: Plugins) -> ClientConfig:
+    """One client of a configuration file. Mistakes elsewhere in the file don't matter.
+
+    Raises:
+        ConfigError: there is no such client, or with every mistake in it.
+    """
+    source = read(path)
+    config, problems = examine(source, plugins)
+    here = dotted(("clients", name))
+    own = [problem for problem in problems if problem.key in ("clients", here) or problem.key.startswith(f"{here}.")]
+    if not own and name not in config.clients:
+        known = source.table.get("clients", {})
+        expected = one_of(known) if known else "a table [clients.NAME]"
+        own = [Problem(str(path), "clients", f"there is no client {name!r}", expected, nearest(name, known))]
+    if own:
+        raise ConfigError(own)
+    return config.clients[name]
+
+
 def validate(source: Source, plugins: Plugins) -> Config:
     """The configuration that was read.
 
     Raises:
         ConfigError: with every mistake that was found.
     """
+    config, problems = examine(source, plugins)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def examine(source: Source, plugins: Plugins) -> tuple[Config, list[Problem]]:
+    """What is right in a file, and every mistake in the order of the file."""
     problems = list(source.problems)
     try:
         config = Config.model_validate(source.table)
@@ -101,9 +128,7 @@ def validate(source: Source, plugins: Plugins) -> Config:
         config = Config.model_validate(_without(source.table, error))
     config = _from_file(config, source)
     problems += check(config, plugins, source.table)
-    if problems:
-        raise ConfigError(source.located(_first_for_each_key(problems)))
-    return config
+    return config, source.located(_first_for_each_key(problems))
 
 
 def _from_file(config: Config, source: Source) -> Config:

@@ -32,7 +32,7 @@ def schema(plugins: Plugins) -> dict[str, Any]:
     definitions["client"] = {
         "type": "object",
         "description": _documentation(ClientConfig),
-        "oneOf": [{"$ref": _REF.format(model=name)} for name in names.values()] or [True],
+        "oneOf": [{"$ref": _REF.format(model=name)} for name in names.values()] or [{}],
     }
     for table, item in (("clients", "client"), ("handlers", "HandlerConfig")):
         _named(found["properties"][table], item)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from dragoman.config.annotations import at, is_model, mentions
 
+if TYPE_CHECKING:
+    from dragoman.config.model import Config
+    from dragoman.plugins import Plugins
+
 MASK: Final = "********"
+#: Characters of a value of the environment that is taken for a secret in a log.
+_SECRET: Final = 8
 
 # Up to the last `@`: a password that should have been percent-encoded is one all the same.
 _PASSWORD: Final = re.compile(r"(?P<before>[a-zA-Z][\w+.-]*://[^\s/:@]*:)(?P<password>\S*)(?=@)")
@@ -50,6 +56,20 @@ def secret_settings(model: type[BaseModel], settings: Mapping[str, Any]) -> dict
                 found |= secret_settings(annotation, value)
             elif mentions(annotation, SecretStr, SecretBytes):
                 found |= {text: MASK for text in _strings(value) if text}
+    return found
+
+
+def in_logs(config: Config, plugins: Plugins) -> dict[str, str]:
+    """What must not be in a log, where any text may come from anywhere, each with what is shown instead.
+
+    Everything that the adapters' models call secret and the passwords of URLs; of the environment's values those that
+    are long enough to be secrets, for a number or a word would be taken out of every other line.
+    """
+    found: dict[str, str] = {}
+    for name, client in config.clients.items():
+        adapter, _ = plugins.resolve(name, client)
+        found |= {value: shown for value, shown in client.secrets.items() if shown == MASK or len(value) >= _SECRET}
+        found |= passwords(client.settings) | secret_settings(adapter.config, client.settings)
     return found
 
 

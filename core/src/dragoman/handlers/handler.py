@@ -82,9 +82,12 @@ class Context(Protocol):
         ...
 
     async def reply(self, to: Message, *replies: MessageLike) -> None:
-        """Answer a request; does nothing where `to` asked for no reply. It needs no grant: the request is one.
+        """Answer the message that is being handled; does nothing where it asked for no reply.
+
+        It needs no grant: the request is one.
 
         Raises:
+            NotGranted: `to` asks for its reply at another place than that message.
             BrokerError: as the adapter's `reply`.
         """
         ...

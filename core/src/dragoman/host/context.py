@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from dragoman.client import Client
-from dragoman.errors import Closed, HandlerFailed
+from dragoman.errors import Closed, HandlerFailed, NotGranted
 from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
 from dragoman.message import Message, MessageLike, MetadataLike
@@ -127,12 +127,18 @@ class HandlingContext:
         return self._counted(1, lambda: send(where, message, timeout=timeout, expected=expected))
 
     def reply(self, to: Message, *replies: MessageLike) -> Coroutine[Any, Any, None]:
-        """Answer a request through the client that it came from; does nothing where `to` asked for no reply.
+        """Answer the message that is being handled, through its client; does nothing where it asked for no reply.
 
         Raises:
+            NotGranted: `to` asks for its reply at another place than that message; raised by the call itself. The
+                request is the grant, so a handler can't make one up.
             BrokerError: as `dragoman.client.Client.reply`.
             Closed: this try has ended.
         """
+        address = to.get("reply-to")
+        if address is not None and address != self._message.get("reply-to"):
+            what = "no grant to reply to a message that it is not handling"
+            raise NotGranted(what, where=f"handlers.{self.handler}", hint="publish there, with a grant")
         send = self._outlet.clients[self._outlet.client].reply
         return self._counted(len(replies), lambda: send(to, *replies))
 

@@ -69,7 +69,7 @@ class Counters:
         retried: failed tries after which there was another one.
         dead_lettered: messages that were dead-lettered.
         dropped: messages that were dropped after their last try.
-        released: messages that went back to the broker: while draining, or because too many were waiting.
+        released: messages that went back to the broker: while draining or stopping, or because too many were waiting.
         last_error: the last failure in one line; None before the first.
         latencies: seconds of each try that went well, from the call to the last confirmed send.
     """

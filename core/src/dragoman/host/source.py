@@ -225,7 +225,7 @@ class Source:
             left = self._bound - len(self.unsettled)
             room = min(window - self.active, left)
             # A place is free; or half of what is ahead has gone, and not because hardly anything fits in hand.
-            low = self.active <= (places + window) // 2 and left >= BATCH // 4
+            low = self.active <= (places + window) // 2 and left >= BATCH // 2
             if room > 0 and (low or self.active < places):
                 return room
             self._room_made.clear()
@@ -266,6 +266,8 @@ class Source:
     def _forget(self) -> None:
         """The subscription has ended, and the broker has what was in hand."""
         self._counters.in_hand -= len(self.unsettled)
+        if self.stopping:
+            self._counters.released += len(self.unsettled)
         self.unsettled.clear()
         self.failures.clear()
         self._outcomes.clear()

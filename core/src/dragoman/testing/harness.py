@@ -43,6 +43,8 @@ class Harness:
         forbidden: a place that the broker denies to those settings; None: it forbids nothing.
         missing: a channel that does not exist and that nobody makes; None: every channel exists once it is named.
         unreachable: settings that lead to no broker; None: there is always one.
+        late_settling: whether the server writes down late what was settled, so that a crash brings accepted messages
+            once more.
         patience: seconds without any progress after which a case has failed; more than the broker needs to notice that
             a member is gone, so let `settings` make that short.
         quiet: seconds in which nothing must come for the kit to believe that nothing comes.
@@ -55,6 +57,7 @@ class Harness:
     forbidden: Place | None
     missing: Place | None
     unreachable: Mapping[str, Any] | None
+    late_settling: bool = False
     patience: float = 20.0
     quiet: float = 0.4
 

@@ -111,10 +111,10 @@ class NatsCoreAdapter:
                 raise PayloadTooLarge(
                     f"a message of {len(data)} bytes", where=channel.name, expected=f"at most {wire.max_payload} bytes"
                 )
-        for headers, data in encoded:
-            wire.send(channel.name, "", headers, data)
-        with boundary(channel.name):
-            await wire.flush()
+        with self._connection.heeding(channel.name), boundary(channel.name):
+            for headers, data in encoded:
+                wire.send(channel.name, "", headers, data)
+            await wire.read_by_server()
 
     def subscribe(self, channel: Channel, options: SubscribeOptions) -> AbstractAsyncContextManager[Subscription]:
         """See `dragoman.adapter.Adapter.subscribe`."""
@@ -170,6 +170,7 @@ def dragoman_adapters() -> Sequence[AdapterType]:
     """JetStream and core NATS."""
     common = {Capability.QUEUE, Capability.TOPIC, Capability.REQUEST_REPLY}
     stream = {
+        Capability.BACKLOG,
         Capability.DURABLE,
         Capability.REDELIVERY,
         Capability.DELAY,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from dragoman.errors import BrokerError, ConnectionLost
+from nats.errors import Error
+
+from dragoman.errors import BrokerError, ConnectionLost, PermissionDenied
 from dragoman_nats.boundary import boundary, closed, translated
 from dragoman_nats.settings import CoreSettings
 from dragoman_nats.wire import Wire
@@ -25,6 +28,7 @@ class Connection:
         self._settings = settings
         self._listeners: set[Callable[[BrokerError], None]] = set()
         self._closing = False
+        self._end: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect.
@@ -41,6 +45,8 @@ class Connection:
                 if isinstance(error, TimeoutError):
                     what = f"no server answered within {self._settings.connect_timeout:g} s"
                     raise ConnectionLost(what, where=self.url) from error
+                if type(error) is Error and "authorization" not in str(error).lower():  # whatever speaks no NATS
+                    raise ConnectionLost(str(error).removeprefix("nats: "), where=self.url) from error
                 raise
 
     async def _connect(self) -> None:
@@ -85,6 +91,27 @@ class Connection:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
+    @contextmanager
+    def heeding(self, subject: str) -> Iterator[None]:
+        """Raise what the server forbids about a subject meanwhile: it complains before it answers the next ping.
+
+        Raises:
+            PermissionDenied: it forbids it.
+        """
+        denials: list[PermissionDenied] = []
+
+        def listener(error: BrokerError) -> None:
+            if isinstance(error, PermissionDenied) and f'"{subject.lower()}"' in str(error).lower():
+                denials.append(error)
+
+        stop = self.listen(listener)
+        try:
+            yield
+        finally:
+            stop()
+        if denials:
+            raise denials[0]
+
     async def close(self) -> None:
         """Close. Idempotent; the socket is released also when this is cancelled."""
         self._closing = True
@@ -92,17 +119,25 @@ class Connection:
         transport = self.wire._transport  # noqa: SLF001 # nats-py has no public way to drop a socket
         try:
             async with asyncio.timeout(1.0):
-                await self.wire.close()  # it writes what is pending first
+                # Shielded: nats-py ends its tasks one after the other, and a cancellation would leave some running.
+                await asyncio.shield(self._ending())
         except (TimeoutError, OSError):
             pass  # what could not be written any more comes again: the server never saw it settled
         finally:
+            self.wire.abandon()
             if transport is not None:
                 transport.close()  # type: ignore[no-untyped-call]
+
+    def _ending(self) -> asyncio.Task[None]:
+        if self._end is None:
+            self._end = asyncio.create_task(self.wire.close(), name=f"close {self.url}")
+        return self._end
 
     async def _complained(self, error: Exception) -> None:
         self._tell(translated(error, self.url))
 
     async def _ended(self) -> None:
+        self.wire.abandon()
         self._tell(closed(self.url) if self._closing else self.lost())
 
     def _tell(self, error: BrokerError) -> None:

@@ -30,10 +30,14 @@ class CoreSubscription:
         if options.start is not None or options.extensions:
             what = "a start in the past" if options.start is not None else "extensions"
             raise Unsupported(f"core NATS has no {what}", where=channel.name, hint="adapter = 'nats' is JetStream")
+        if channel.kind == "queue" and not options.group:
+            raise Unsupported("a queue needs a group", where=channel.name)
         check_subject(channel, wildcards=True)
         self._queue = (options.group or "") if channel.kind == "queue" else ""
         self._subjects = Subjects(channel.kind)
         self._arrived: deque[Delivery] = deque()
+        self._prefetch = options.prefetch
+        self._unsettled: set[Delivery] = set()
         self._dropped = 0
         self._wake = asyncio.Event()
         self._error: BrokerError | None = None
@@ -43,11 +47,14 @@ class CoreSubscription:
     async def __aenter__(self) -> Self:
         self._connection.check()
         wire = self._connection.wire
-        self._sink = await wire.attach(self._channel.name, self._came, self._queue.replace(" ", "_"))
-        with boundary(self._channel.name):
-            await wire.flush()
-        if self._error is not None:
-            raise self._error
+        try:
+            self._sink = await wire.attach(self._channel.name, self._came, self._queue.replace(" ", "_"))
+            with boundary(self._channel.name):
+                await wire.read_by_server()
+            self._refuse_if_failed()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,9 +69,8 @@ class CoreSubscription:
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """See `dragoman.adapter.Subscription.receive`."""
-        while not self._arrived:
-            if self._error is not None:
-                raise self._error
+        while not self._arrived or len(self._unsettled) >= self._prefetch:
+            self._refuse_if_failed()
             self._wake.clear()
             await self._wake.wait()
         if self._dropped:
@@ -74,14 +80,18 @@ class CoreSubscription:
                 where=self._channel.name,
                 hint="adapter = 'nats' keeps them",
             )
-        return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+        count = min(limit, len(self._arrived), self._prefetch - len(self._unsettled))
+        batch = [self._arrived.popleft() for _ in range(count)]
+        self._unsettled.update(batch)
+        return batch
 
     async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Forget the deliveries. A release loses the message, as at most once says; a delay is refused."""
         if any(isinstance(outcome, Release) and outcome.delay > 0 for _, outcome in outcomes):
             raise Unsupported("core NATS has no delayed release", where=self._channel.name)
-        if self._error is not None:
-            raise self._error
+        self._refuse_if_failed()
+        self._unsettled.difference_update(delivery for delivery, _ in outcomes)
+        self._wake.set()
 
     def _came(self, subject: bytes, reply: bytes, headers: bytes | None, data: bytes) -> None:
         if len(self._arrived) >= _BUFFER:
@@ -98,6 +108,10 @@ class CoreSubscription:
         named = f'"{self._channel.name.lower()}"' in str(error).lower()
         if named if denied else not self._connection.wire.is_connected:
             self._fail(error)
+
+    def _refuse_if_failed(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _fail(self, error: BrokerError) -> None:
         self._error = self._error or error

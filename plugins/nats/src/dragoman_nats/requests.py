@@ -84,7 +84,7 @@ class Requests:
         """Send a request of core NATS."""
         self._connection.wire.send(channel.name, inbox, encode_headers(message), message.data)
         with boundary(channel.name):
-            await self._connection.wire.flush()
+            await self._connection.wire.read_by_server()
 
     async def reply(self, to: Message, replies: Sequence[Message]) -> None:
         """See `dragoman.adapter.RequestReply.reply`."""
@@ -104,7 +104,7 @@ class Requests:
                 )
             self._connection.wire.send(inbox, "", headers, answer.data)
         with boundary(inbox):
-            await self._connection.wire.flush()
+            await self._connection.wire.read_by_server()
 
     def _answered(self, subject: bytes, _reply: bytes, headers: bytes | None, data: bytes) -> None:
         waiting = self._open.get(subject)

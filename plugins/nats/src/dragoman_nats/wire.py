@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from nats.aio.client import Client
 
+from dragoman.errors import ConnectionLost
+
 #: Bytes queued for the socket at which a sender waits.
 _MUCH: Final = 256 * 1024
 #: Takes subject, reply, raw headers (or None) and data. Called from the read loop: must not block or raise.
@@ -25,9 +27,10 @@ class Wire(Client):
     def __init__(self) -> None:
         super().__init__()
         self._sinks: dict[int, Sink] = {}
+        self._written: asyncio.Future[None] | None = None
 
     async def attach(self, subject: str, sink: Sink, queue: str = "") -> int:
-        """Subscribe a sink; returns the number to detach it by. The server has it after the next `flush`."""
+        """Subscribe a sink; returns the number to detach it by. `read_by_server` tells when it has it."""
         self._sid += 1
         number = int(self._sid)
         self._sinks[number] = sink
@@ -51,15 +54,45 @@ class Wire(Client):
 
     async def written(self) -> None:
         """Where much is queued, wait until it is handed to the socket: the brake on a fast sender."""
-        if self._pending_data_size > _MUCH and self._transport is not None:
-            await self._flush_pending(force_flush=True)
+        if self._pending_data_size > _MUCH and self._written is not None:
+            await asyncio.shield(self._written)
+
+    async def read_by_server(self, timeout: float = 10.0) -> None:
+        """Wait until the server has read all that was sent so far: it answers a ping.
+
+        nats-py's own `flush` may swallow a cancellation, and once cancelled it ends the read loop at the next pong.
+
+        Raises:
+            ConnectionLost: the connection went meanwhile.
+            TimeoutError: the server did not answer.
+        """
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pongs.append(answer)
+        self._put(b"PING\r\n")
+        async with asyncio.timeout(timeout):
+            if not await asyncio.shield(answer):
+                raise ConnectionLost("the connection to the server is gone")
+
+    def abandon(self) -> None:
+        """Tell everybody who waits for an answer of the server that none will come."""
+        for answer in self._pongs:
+            if not answer.done():
+                answer.set_result(False)
+        self._pongs.clear()
+        if self._written is not None and not self._written.done():
+            self._written.set_result(None)
+        for subscription in self._subs.values():  # nats-py forgets to, where its own closing is interrupted
+            waiting: asyncio.Task[None] | None = subscription._wait_for_msgs_task  # noqa: SLF001
+            if waiting is not None:
+                waiting.cancel()
 
     def _put(self, command: bytes) -> None:
         self._pending.append(command)
         self._pending_data_size += len(command)
         # One waiting future is enough: the flusher writes all that is pending when it runs.
         if self._flush_queue is not None and self._flush_queue.empty():
-            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+            self._written = asyncio.get_running_loop().create_future()
+            self._flush_queue.put_nowait(self._written)
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: Any) -> Any:
         sink = self._sinks.get(sid)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from dragoman.handlers.component.engine import Engine
+from dragoman.version import __version__
 
 #: How many compiled components are kept; the ones that were used longest ago go first.
 _KEPT: Final = 64
@@ -41,7 +42,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def component(self, engine: Engine, data: bytes, compiling: Callable[[], None]) -> int:
+    def component(self, engine: Engine, data: bytes, build: Callable[[], int]) -> int:
         """A compiled component in the C API. Blocks, up to seconds where it has to be compiled.
 
         A folder that can't be used costs the time to compile, nothing else.
@@ -49,16 +50,15 @@ class Cache:
         Args:
             engine: what it is for.
             data: the component.
-            compiling: called when it is not in the cache, before it is compiled.
+            build: compiles it, where it is not in the cache.
 
         Raises:
-            ComponentError: it can't be compiled.
+            ComponentError: from `build`.
         """
-        name = hashlib.sha256(engine.identity().encode() + data).hexdigest()
+        name = hashlib.sha256(engine.identity().encode() + __version__.encode() + data).hexdigest()
         if (found := self._load(engine, name)) is not None:
             return found
-        compiling()
-        component = engine.compile(data)
+        component = build()
         with contextlib.suppress(OSError):
             self._store(name, engine.serialized(component))
         return component

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dragoman.errors import ComponentError
-from dragoman.handlers.component.memory import WORDS, Words, text_at
+from dragoman.handlers.component.memory import CHARS, WORDS, Words, text_at
 
 #: The versions of wasmtime whose C API this module describes. Structures may change with any release.
 VERSIONS: Final = ("50.0.1",)
@@ -100,6 +100,7 @@ frame_function = _function("wasmtime_frame_func_name", _P, _P)
 frame_module = _function("wasmtime_frame_module_name", _P, _P)
 frames_delete = _function("wasm_frame_vec_delete", None, _P)
 
+wat_to_wasm = _function("wasmtime_wat2wasm", _P, c_char_p, c_size_t, _P)
 component_new = _function("wasmtime_component_new", _P, _P, c_char_p, c_size_t, _P, library=_FREE)
 component_serialize = _function("wasmtime_component_serialize", _P, _P, _P, library=_FREE)
 component_load = _function("wasmtime_component_deserialize_file", _P, _P, c_char_p, _P, library=_FREE)
@@ -194,6 +195,22 @@ host_delete = _function("wasmtime_component_resource_host_delete", None, _P)
 host_representation = _function("wasmtime_component_resource_host_rep", c_uint32, _P)
 host_to_any = _function("wasmtime_component_resource_host_to_any", _P, _P, _P, _P)
 any_to_host = _function("wasmtime_component_resource_any_to_host", _P, _P, _P, _P)
+
+
+def assembled(text: str) -> bytes:
+    """A component in binary, of one in WAT.
+
+    Raises:
+        ComponentError: a mistake in the text.
+    """
+    out, data = Words(2), text.encode()
+    if error := wat_to_wasm(data, len(data), out.address):
+        raise ComponentError(message_of(error))
+    start = WORDS[out.index + 1]
+    try:
+        return bytes(CHARS[start : start + WORDS[out.index]])
+    finally:
+        bytes_delete(out.address)
 
 
 def message_of(error: int) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from dragoman.config.model import HandlerConfig, LimitsConfig, WasiConfig
 from dragoman.errors import ComponentError, HandlerError
 from dragoman.handlers.component import file, recognition
+from dragoman.handlers.component.bodies import INTERFACE, plain, spelled
 from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Entry
@@ -102,12 +103,14 @@ class Components:
 def _linked(
     engine: Engine, component: int, shape: Shape, limits: LimitsConfig, granted: WasiConfig
 ) -> tuple[Program, Entry]:
+    bodies = shape.imports.get(INTERFACE)
+    shape = plain(shape)
     generation = recognition.recognise(shape)
-    linker = Linker(engine)
+    linker = Linker(engine, spelled if bodies else str)
     wasi = Wasi(granted, shape, limits.output) if any(map(is_provided, shape.imports)) else None
     program = Program(engine, component, linker, limits, wasi)
     try:
-        recognition.link(linker, shape, generation)
+        recognition.link(linker, shape, generation, bodies)
         if wasi is not None:
             wasi.link(linker, shape)
         return program, generation.enter(program, shape)

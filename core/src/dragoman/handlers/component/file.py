@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from dragoman.errors import ComponentError
+from dragoman.handlers.component.bodies import wrapped
 from dragoman.handlers.component.cache import Cache
 from dragoman.handlers.component.engine import Engine
 
@@ -48,8 +50,17 @@ def compiled(engine: Engine, cache: Cache, data: bytes, compiling: Callable[[], 
     Raises:
         ComponentError: it is broken, or needs what this host has not.
     """
+
+    def build() -> int:
+        compiling()
+        wrapper = wrapped(engine, data)
+        with contextlib.suppress(ComponentError):
+            if wrapper is not None:
+                return engine.compile(wrapper)
+        return engine.compile(data)
+
     try:
-        return cache.component(engine, data, compiling)
+        return cache.component(engine, data, build)
     except ComponentError as error:
         text = " ".join(error.what.split())
         if _ASYNCHRONOUS in text:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dragoman.errors import ComponentError
 from dragoman.handlers.component import file, recognition, wasi
+from dragoman.handlers.component.bodies import plain
 from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
@@ -54,7 +55,7 @@ def inspect(path: Path, *, cache: Path | None = None) -> Inspection:
     try:
         data = file.read(path)
         component = file.compiled(engine, Cache(cache or default_folder()), data, lambda: None)
-        shape = read_shape(engine.pointer, component)
+        shape = plain(read_shape(engine.pointer, component))
         engine.discard(component)
     except ComponentError as error:
         raise file.placed(error, path) from error.__cause__

@@ -44,14 +44,19 @@ class HostFunction:
 class Linker:
     """What one component is linked with. Keeps everything alive that the engine may call.
 
+    Args:
+        engine: the engine.
+        spell: gives the name of a function inside the component.
+
     Attributes:
         pointer: the linker in the C API.
         resources: the numbers of the resources that the host provides, by name.
         values: builds converters that know these resources.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, spell: Callable[[str], str] = str) -> None:
         self._engine = engine
+        self._spell = spell
         self._callbacks: list[Any] = []
         self.pointer: int = capi.linker_new(engine.pointer)
         self.resources: dict[str, int] = {}
@@ -113,7 +118,7 @@ class Linker:
             add = capi.interface_function
             callback = capi.HostFunction(_direct(self._engine, function.call, readers, write))
         self._callbacks.append(callback)
-        name = function.name.encode()
+        name = self._spell(function.name).encode()
         capi.check(add(interface, name, len(name), callback, 0, 0))
 
 

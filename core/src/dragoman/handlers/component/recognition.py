@@ -7,10 +7,11 @@ from typing import Final
 
 from dragoman.errors import ComponentError, nearest
 from dragoman.handlers.component import wasi
+from dragoman.handlers.component.bodies import INTERFACE
 from dragoman.handlers.component.generations import core
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.linker import HostFunction, Linker
-from dragoman.handlers.component.types import FunctionType, Interface, Shape
+from dragoman.handlers.component.types import FunctionType, Interface, Item, Shape
 
 #: The first one that recognises a component is taken.
 GENERATIONS: Final[Sequence[Generation]] = (core.GENERATION,)
@@ -50,8 +51,14 @@ def problems(shape: Shape, generation: Generation) -> list[str]:
     return found
 
 
-def link(linker: Linker, shape: Shape, generation: Generation) -> None:
+def link(linker: Linker, shape: Shape, generation: Generation, bodies: Item | None) -> None:
     """Provide the messaging interfaces that a component imports.
+
+    Args:
+        linker: what it is linked with.
+        shape: what it imports.
+        generation: whose interfaces.
+        bodies: the interface for bodies, if the component is wrapped.
 
     Raises:
         ComponentError: it imports what nobody provides.
@@ -70,6 +77,9 @@ def link(linker: Linker, shape: Shape, generation: Generation) -> None:
         if interface is not None and isinstance(item, Interface):
             functions = [_bound(function, type_, interface, generation) for function, type_ in item.functions.items()]
             linker.add_interface(name, functions, _defined(item, interface, generation))
+    if isinstance(bodies, Interface):
+        calls = generation.bodies
+        linker.add_interface(INTERFACE, [HostFunction(name, bodies.functions[name], calls[name]) for name in calls])
 
 
 def _defined(item: Interface, interface: str, generation: Generation) -> list[str]:

@@ -85,7 +85,7 @@ async def closing_gives_back_what_is_unsettled(bench: Bench) -> None:
     ledger.check()
 
 
-@case(_QUEUE)
+@case(_QUEUE, Capability.DURABLE)
 async def a_member_that_goes_leaves_its_deliveries_to_the_others(bench: Bench) -> None:
     """What a member held unsettled when it was closed comes to another one that was there all the time."""
     channel, ledger = await bench.channel("queue"), Ledger(f"{n}" for n in range(40))

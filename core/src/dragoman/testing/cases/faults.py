@@ -67,7 +67,10 @@ async def _publish_all(link: Link, channel: Channel, publisher: str, progress: _
 
 @case(_QUEUE, _DURABLE)
 async def refused_ones_come_again_after_a_restart(bench: Bench) -> None:
-    """Accept A, B and D, refuse C and E, restart: C and E come again, D at most once more, A and B not at all."""
+    """Accept A, B and D, refuse C and E, restart: C and E come again, D at most once more, A and B not at all.
+
+    A and B, too, may come once more from a server that writes down late what was settled.
+    """
     channel, ids = await bench.channel("queue"), list("ABCDE")
     async with bench.subscribed(channel, prefetch=5) as subscription:
         await bench.publish(channel, ids, key="k", batch=5)
@@ -79,7 +82,8 @@ async def refused_ones_come_again_after_a_restart(bench: Bench) -> None:
     await bench.restart()
     again = await _everything(bench, channel, Ledger("CE"))
     expect(again["C"] == again["E"] == 1, f"after the restart came {dict(again)}; expected C and E once")
-    expect(not again["A"] and not again["B"], f"after the restart came {dict(again)}, though A and B were accepted")
+    most = 1 if bench.harness.late_settling else 0
+    expect(max(again["A"], again["B"]) <= most, f"after the restart came {dict(again)}, though A and B were accepted")
     expect(again["D"] <= 1, f"after the restart D, which was accepted, came {again['D']} times")
 
 

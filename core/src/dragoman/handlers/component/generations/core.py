@@ -49,10 +49,10 @@ class GuestMessage:
     What the guest does not touch stays here as it came, so a message that is passed on loses nothing.
     """
 
-    __slots__ = ("_origin", "content_type", "data", "metadata")
+    __slots__ = ("content_type", "data", "metadata", "origin")
 
     def __init__(self, origin: Message) -> None:
-        self._origin = origin
+        self.origin = origin
         self.data = origin.data
         self.content_type = origin.content_type
         self.metadata = origin.metadata
@@ -60,7 +60,7 @@ class GuestMessage:
     @property
     def topic(self) -> str | None:
         """The channel that it arrived on."""
-        return self._origin.channel.name if self._origin.channel else None
+        return self.origin.channel.name if self.origin.channel else None
 
     def add(self, key: str, value: str) -> None:
         """Set a name to one value."""
@@ -73,7 +73,7 @@ class GuestMessage:
 
     def message(self) -> Message:
         """What it is now."""
-        origin = self._origin
+        origin = self.origin
         made = Message(self.data, self.metadata, self.content_type, origin.format, origin.channel)
         return origin if made == origin else made
 
@@ -144,6 +144,20 @@ class Session:
         """`message.set-data`."""
         message.data = data
 
+    # Bodies as text, for wrapped components: Latin-1 has a character for every byte.
+
+    def new_of_text(self, text: str) -> GuestMessage:
+        """`new_message`."""
+        return GuestMessage(Message(text.encode("latin-1")))
+
+    def text(self, message: GuestMessage) -> str:
+        """`data`."""
+        return str(message.data, "latin-1")
+
+    def set_text(self, message: GuestMessage, text: str) -> None:
+        """`set_data`."""
+        message.data = text.encode("latin-1")
+
     def metadata(self, message: GuestMessage) -> Sequence[tuple[str, str]] | None:
         """`message.metadata`: none where there is nothing."""
         return message.metadata or None
@@ -206,9 +220,12 @@ class Session:
         return await self.request(client, message.topic, message, options)
 
     async def reply(self, to: GuestMessage, message: GuestMessage) -> Err | None:
-        """`request-reply.reply`."""
+        """`request-reply.reply`: to where the message asked as it came, whatever the guest has written into it since.
+
+        A reply needs no grant, so a guest that could name its place could publish anywhere.
+        """
         try:
-            await self._context.reply(to.message(), message.message())
+            await self._context.reply(to.origin, message.message())
         except DragomanError as error:
             return failure(error)
         return None
@@ -320,5 +337,6 @@ GENERATION: Final = Generation(
         },
     },
     resources={"types": ("client", "message"), "request-reply": ("request-options",)},
+    bodies={"new": Session.new_of_text, "get": Session.text, "set": Session.set_text},
     enter=_enter,
 )

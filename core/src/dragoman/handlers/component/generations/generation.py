@@ -78,6 +78,7 @@ class Generation:
         recognises: whether a component is of this generation, judged by names and shapes.
         provides: the functions that guests may import, by interface and name, each in every form that is known.
         resources: the resources that an interface defines.
+        bodies: the functions of `bodies.INTERFACE`, by name.
         enter: prepares the calls of one component.
     """
 
@@ -87,6 +88,7 @@ class Generation:
     recognises: Callable[[Shape], bool]
     provides: Mapping[str, Mapping[str, Sequence[Provided]]]
     resources: Mapping[str, Sequence[str]]
+    bodies: Mapping[str, Callable[..., Any]]
     enter: Callable[[Program, Shape], Entry]
 
     def find(self, items: Mapping[str, Any], interface: str) -> tuple[str, Interface] | None:

@@ -1,0 +1,59 @@
+"""What `run` prints in a pipe: a JSON object for each event."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from dragoman.cli.view import Rates
+from dragoman.host.counters import Counters
+
+_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+
+
+class Events:
+    """A `View` of JSON lines on standard output."""
+
+    def __init__(self, interval: float, clean: Callable[[str], str]) -> None:
+        """Prints counters each `interval` seconds, and every text as `clean` returns it."""
+        self.interval = interval
+        self._clean = clean
+        self._rates = Rates()
+
+    def log(self, record: logging.LogRecord) -> None:
+        """A line of the log, with what its author added, such as the handler."""
+        added = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else None
+        about = {"level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(), **added}
+        self._print("log", about | ({"traceback": trace} if trace else {}), record.created)
+
+    def event(self, name: str, text: str, **about: str | float | list[str]) -> None:
+        """Something that happened to the host as a whole."""
+        self._print(name, {"message": text, **about})
+
+    def counters(self, counters: Mapping[str, Counters]) -> None:
+        """One line for all handlers; times are milliseconds."""
+        found = {name: asdict(self._rates.figures(name, one)) for name, one in counters.items()}
+        self._print("counters", {"handlers": found})
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+    def _print(self, event: str, about: Mapping[str, Any], when: float | None = None) -> None:
+        moment = datetime.now(UTC) if when is None else datetime.fromtimestamp(when, UTC)
+        line = {"time": moment.isoformat(timespec="milliseconds"), "event": event, **self._cleaned(about)}
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): self._cleaned(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._cleaned(item) for item in value]
+        return value if isinstance(value, int | float | None) else self._clean(str(value))

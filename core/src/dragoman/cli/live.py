@@ -1,0 +1,109 @@
+"""What `run` shows on a terminal: the log, and below it a table that is always up to date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live as RichLive
+from rich.table import Table
+from rich.text import Text
+
+from dragoman.cli.view import Figures, Rates
+from dragoman.host.counters import Counters
+
+_INTERVAL: Final = 0.25
+_COLUMNS: Final = (
+    "handled",
+    "rate/s",
+    "in hand",
+    "sent",
+    "retried",
+    "dead",
+    "dropped",
+    "p50 ms",
+    "p99 ms",
+)
+#: Columns of a terminal that has room for longer names, and for space between the figures.
+_WIDE: Final = 120
+_STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
+
+
+class Live:
+    """A `View` on a terminal. It draws when it is told to, on the loop's thread: there is no other."""
+
+    def __init__(self, clean: Callable[[str], str]) -> None:
+        """Shows every text as `clean` returns it."""
+        self._clean = clean
+        self.interval = _INTERVAL
+        self._console = Console()
+        self._live = RichLive(console=self._console, auto_refresh=False)
+        self._rates = Rates()
+
+    def log(self, record: logging.LogRecord) -> None:
+        """A line above the table."""
+        handler = getattr(record, "handler", None)
+        moment = logging.Formatter("%(asctime)s").formatTime(record, "%H:%M:%S")
+        line = Text.assemble(
+            (moment, "dim"),
+            " ",
+            (record.levelname.lower(), _STYLES.get(record.levelno, "dim")),
+            " ",
+            (f"{handler}: " if handler else "", "bold"),
+            self._clean(record.getMessage()),
+        )
+        self._console.print(line, highlight=False, soft_wrap=True)
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            self._console.print(Text(self._clean(trace), "dim"), highlight=False, soft_wrap=True)
+
+    def event(self, name: str, text: str, **about: str | float | list[str]) -> None:  # noqa: ARG002 - for machines
+        """A line above the table."""
+        self._console.print(Text(self._clean(text), "bold red" if name == "failed" else "bold"), soft_wrap=True)
+
+    def counters(self, counters: Mapping[str, Counters]) -> None:
+        """The table, drawn anew, and the last error of each handler that had one."""
+        figures = {name: self._rates.figures(name, one) for name, one in counters.items()}
+        errors = [
+            Text(f"{name}: {self._clean(one.last_error)}", "red", no_wrap=True, overflow="ellipsis")
+            for name, one in figures.items()
+            if one.last_error
+        ]
+        if not self._live.is_started:
+            self._live.start()
+        self._live.update(Group(_table(figures, self._console.width), *errors), refresh=True)
+
+    def close(self) -> None:
+        """The table stays as it was last drawn; the cursor is back."""
+        if self._live.is_started:
+            self._live.stop()
+
+
+def _table(figures: Mapping[str, Figures], width: int) -> Table:
+    # All of it fits into 80 columns: a number that is cut off is worse than a name that is.
+    wide = width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(wide), 0, 0))
+    table.add_column("handler", no_wrap=True, max_width=40 if wide else 12)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for handler, one in figures.items():
+        table.add_row(handler, *_cells(one))
+    return table
+
+
+def _cells(figures: Figures) -> Sequence[str]:
+    counts = (figures.in_hand, figures.sent, figures.retried, figures.dead_lettered, figures.dropped)
+    return [
+        f"{figures.handled:,}",
+        f"{figures.rate:,.0f}",
+        *(f"{count:,}" for count in counts),
+        _time(figures.p50),
+        _time(figures.p99),
+    ]
+
+
+def _time(milliseconds: float | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds:,.1f}"

@@ -1,0 +1,26 @@
+"""Tables: with lines and colours on a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output."""
+    if not sys.stdout.isatty():
+        for row in ([name.upper() for name in columns], *rows):
+            click.echo("\t".join(row))
+        return
+    # Takes a while to import, and only a terminal needs it.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)

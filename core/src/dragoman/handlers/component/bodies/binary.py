@@ -1,0 +1,135 @@
+"""Just enough of the binary format of components to take one apart at its seams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+HEADER: Final = b"\0asm\x0d\0\x01\0"
+CUSTOM, COMPONENT, ALIAS, TYPE, IMPORT, EXPORT = 0, 4, 6, 7, 10, 11
+FUNCTION_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 1, 3, 4, 5
+
+
+class Unusual(Exception):
+    """Something that these few functions do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section at the top of a component.
+
+    Attributes:
+        id: what it holds.
+        start: where it begins, with its id.
+        payload: where its content begins.
+        end: where it ends.
+    """
+
+    id: int
+    start: int
+    payload: int
+    end: int
+
+
+class Cursor:
+    """Reads the parts of the format one after the other."""
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self._data = data
+        self.at = at
+
+    def byte(self) -> int:
+        """The next byte."""
+        self.at += 1
+        return self._data[self.at - 1]
+
+    def number(self) -> int:
+        """The next number, in LEB128."""
+        value, shift = 0, 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def name(self) -> str:
+        """The next name."""
+        size = self.number()
+        self.at += size
+        return self._data[self.at - size : self.at].decode()
+
+    def external_name(self) -> str:
+        """The next name of an import or export."""
+        if self.byte() > 1:
+            raise Unusual("a name with options")
+        return self.name()
+
+    def sort(self) -> int:
+        """The next sort; only those that components usually share."""
+        sort = self.byte()
+        if sort not in (FUNCTION_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT):
+            raise Unusual(f"sort {sort}")
+        return sort
+
+    def description(self) -> int:
+        """The next type of an import or export; returns its sort."""
+        sort = self.sort()
+        if sort != TYPE_SORT or self.byte() == 0:
+            self.number()
+        return sort
+
+
+def sections(data: bytes) -> Iterator[Section]:
+    """The sections at the top."""
+    cursor = Cursor(data, len(HEADER))
+    while cursor.at < len(data):
+        start, section = cursor.at, cursor.byte()
+        size = cursor.number()
+        yield Section(section, start, cursor.at, cursor.at + size)
+        cursor.at += size
+
+
+def imports(data: bytes, section: Section) -> Iterator[tuple[str, int]]:
+    """Names and sorts."""
+    cursor = Cursor(data, section.payload)
+    for _ in range(cursor.number()):
+        name = cursor.external_name()
+        yield name, cursor.description()
+
+
+def exports(data: bytes, section: Section) -> Iterator[tuple[str, int]]:
+    """Names and sorts."""
+    cursor = Cursor(data, section.payload)
+    for _ in range(cursor.number()):
+        name, sort = cursor.external_name(), cursor.sort()
+        cursor.number()
+        if cursor.byte():
+            cursor.description()
+        yield name, sort
+
+
+def aliases(data: bytes, section: Section) -> Iterator[int]:
+    """Sorts."""
+    cursor = Cursor(data, section.payload)
+    for _ in range(cursor.number()):
+        yield cursor.sort()
+        if cursor.byte() != 0:
+            raise Unusual("an alias of something other than an export")
+        cursor.number()
+        cursor.name()
+
+
+def count(data: bytes, section: Section) -> int:
+    """How many items a section holds."""
+    return Cursor(data, section.payload).number()
+
+
+def section(id_: int, payload: bytes) -> bytes:
+    """A section in binary."""
+    size, encoded = len(payload), bytearray()
+    while size >= 0x80:
+        encoded.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([id_]) + bytes(encoded) + bytes([size]) + payload
