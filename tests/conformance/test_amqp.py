@@ -7,11 +7,11 @@ import time
 from typing import Final
 
 import pytest
-from tests.servers import PASSWORD, USER, RabbitMQ
 
 from dragoman.message import Channel, ChannelKind
 from dragoman.testing import ConformanceTests, Harness, Place
 from dragoman_amqp import AMQP
+from tests.servers import PASSWORD, USER, RabbitMQ
 
 #: Seconds. RabbitMQ 3 writes down with a delay that a new quorum queue exists; a crash before that loses the queue.
 _WRITTEN_DOWN: Final = 1.5
