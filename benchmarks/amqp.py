@@ -1,7 +1,9 @@
 """RabbitMQ: ours beside aio-pika as documented and FastStream at its fastest at-least-once settings.
 
-Everybody uses a durable classic queue and persistent messages, so that the broker does the same work for all. The
-component reads its message and returns ok, in a fresh instance for each.
+Everybody uses a durable classic queue, so that the broker does the same work for all. Publishing is measured twice: with
+messages that are not persistent, as aio-pika's and FastStream's documentation shows it, where the client is the limit;
+and with persistent ones, as Dragoman sends them by default, where the broker's disk is. The component reads its message
+and returns ok, in a fresh instance for each.
 
 `python -m benchmarks.amqp`
 """
@@ -28,6 +30,7 @@ from benchmarks.report import report
 from benchmarks.side_by_side import Run, figures, side_by_side
 from dragoman.adapter import ACCEPT, SubscribeOptions
 from dragoman.config.model import Config
+from dragoman.formats import amqp
 from dragoman.handlers.handler import Context
 from dragoman.host.host import Host
 from dragoman.message import Channel, Message
@@ -76,8 +79,10 @@ async def _filled(url: str) -> Channel:
     return channel
 
 
-def publishers(url: str) -> dict[str, Run]:
+def publishers(url: str, *, persistent: bool) -> dict[str, Run]:
     """Confirmed, 200 in flight."""
+    mode = aio_pika.DeliveryMode.PERSISTENT if persistent else aio_pika.DeliveryMode.NOT_PERSISTENT
+    ours_too = Message(BODY, () if persistent else ((amqp.DURABLE, "false"),))
 
     async def client() -> float:
         async with await aio_pika.connect(url) as connection:
@@ -85,8 +90,7 @@ def publishers(url: str) -> dict[str, Run]:
             queue = (await channel.declare_queue(_name(), durable=True)).name
 
             async def publish() -> None:
-                message = aio_pika.Message(BODY, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-                await channel.default_exchange.publish(message, routing_key=queue)
+                await channel.default_exchange.publish(aio_pika.Message(BODY, delivery_mode=mode), routing_key=queue)
 
             return await _publish(publish)
 
@@ -96,13 +100,13 @@ def publishers(url: str) -> dict[str, Run]:
             await broker.start()
             queue = RabbitQueue(_name(), durable=True)
             await broker.declare_queue(queue)
-            return await _publish(lambda: broker.publish(BODY, queue, persist=True))
+            return await _publish(lambda: broker.publish(BODY, queue, persist=persistent))
 
     async def ours() -> float:
         async with _adapter(url) as adapter:
             channel = Channel(_name())
-            await adapter.publish(channel, [Message(BODY)])
-            return await _publish(lambda: adapter.publish(channel, [Message(BODY)]))
+            await adapter.publish(channel, [ours_too])
+            return await _publish(lambda: adapter.publish(channel, [ours_too]))
 
     return {"aio-pika": client, "FastStream": faststream, "dragoman": ours}
 
@@ -224,9 +228,11 @@ def main() -> None:
     _register()
     with RabbitMQ() as server:
         url = server.direct
-        published = side_by_side("publish", publishers(url))
+        published = side_by_side("publish", publishers(url, persistent=False))
+        kept = side_by_side("publish persistent", publishers(url, persistent=True))
         consumed = side_by_side("consume", consumers(url))
     rows = figures("publish, confirmed", published, "dragoman", {"aio-pika": ">= 3", "FastStream": ">= 3"})
+    rows += figures("publish persistent, confirmed", kept, "dragoman", {"aio-pika": "> 1", "FastStream": "> 1"})
     consumed_by = {name: rate for name, rate in consumed.items() if not name.startswith("dragoman ")}
     rows += figures("consume", consumed_by, "dragoman", {"aio-pika callback": ">= 1", "FastStream": ">= 2.5"})
     others = {name: rate for name, rate in consumed.items() if name in ("FastStream", "dragoman component")}

@@ -96,6 +96,7 @@ class Publisher(Listener):
         """
         self._wire = wire
         self._settings = settings
+        self._user = settings.user
         self._where = where
         self._find_way = find_way
         self._replies = replies
@@ -126,7 +127,7 @@ class Publisher(Listener):
         await self._send(channel, encoded, way or self._way)
 
     def _encoded(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes]]:
-        largest, user = self._settings.max_message, self._settings.user
+        largest, user = self._settings.max_message, self._user
         encoded = []
         for message in messages:
             if len(message.data) > largest:
