@@ -1,0 +1,64 @@
+"""RabbitMQ keeps the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+import pytest
+
+from dragoman.message import Channel, ChannelKind
+from dragoman.testing import ConformanceTests, Harness, Place
+from dragoman_amqp import AMQP
+from tests.servers import PASSWORD, USER, RabbitMQ
+
+#: Seconds. RabbitMQ 3 writes down with a delay that a new quorum queue exists; a crash before that loses the queue.
+_WRITTEN_DOWN: Final = 1.5
+
+
+class AmqpHarness(Harness):
+    """A real server, and one that wants a password."""
+
+    adapter = AMQP
+    #: The server's own limit, which is the default of our setting too.
+    too_large = 16 * 2**20 + 1
+
+    def __init__(self, server: RabbitMQ, secure: RabbitMQ) -> None:
+        self._server = server
+        self._newest = 0.0
+        known = {"url": secure.url, "username": USER, "password": PASSWORD}
+        self.settings = {"url": server.url}
+        self.wrong_password = {**known, "password": PASSWORD + "!"}
+        self.forbidden = Place(Channel("forbidden.here"), known)
+        self.missing = Place(Channel("nobody.made.this"), {"url": server.url, "topology": "check"})
+        self.unreachable = {"url": "amqp://127.0.0.1:1"}
+
+    def channel(self, kind: ChannelKind) -> Channel:
+        """As the kit names them."""
+        self._newest = time.monotonic()
+        return super().channel(kind)
+
+    async def restart(self) -> None:
+        """Kill -9, and the same data."""
+        await asyncio.sleep(self._newest + _WRITTEN_DOWN - time.monotonic())
+        await asyncio.to_thread(self._server.restart)
+
+    async def cut(self) -> None:
+        """Reset every connection."""
+        self._server.cut()
+
+    async def restore(self) -> None:
+        """The network is whole again."""
+        self._server.restore()
+
+
+class TestAmqp(ConformanceTests):
+    """At least once."""
+
+    adapter = AMQP
+
+    @pytest.fixture
+    def harness(self, rabbitmq: RabbitMQ, secure_rabbitmq: RabbitMQ) -> Harness:
+        """Both servers."""
+        return AmqpHarness(rabbitmq, secure_rabbitmq)
