@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
-from dragoman.errors import BrokerError, ChannelNotFound, PayloadTooLarge, PublishFailed
+from dragoman.errors import BrokerError, PayloadTooLarge, PublishFailed
 from dragoman.message import Channel, Message
 from dragoman_mqtt.boundary import NOBODY, refusal
 from dragoman_mqtt.packets import publish
@@ -19,7 +20,8 @@ from dragoman_mqtt.topics import check_topic
 from dragoman_mqtt.wire import Wire
 
 #: What a packet has beside topic, properties and body, in bytes, at most.
-_HEAD = 9
+_HEAD: Final = 9
+_NOBODY: Final = "nobody is subscribed to this queue: the broker dropped the message"
 
 
 class _Call:
@@ -134,11 +136,7 @@ class Confirms:
 
     def _answered(self, call: _Call, reason: int) -> None:
         if reason == NOBODY and self._settings.mandatory and call.channel.kind == "queue":
-            call.failed(
-                ChannelNotFound(
-                    "nobody is subscribed to this queue", where=call.channel.name, hint="`mandatory` makes this an error"
-                )
-            )
+            call.failed(PublishFailed(_NOBODY, where=call.channel.name, hint="mandatory = false makes this no error"))
         elif problem := refusal(reason, call.channel.name, publishing=True):
             call.failed(problem)
         else:

@@ -87,7 +87,9 @@ class MqttSettings(BaseModel):
     )
     qos: Qos = Field(1, description="quality of service: 0 at most once, 1 at least once, 2 once per connection")
     mandatory: bool = Field(
-        False, description="whether publishing to a queue that nobody is subscribed to is an error; MQTT 5 only"
+        True,
+        description="whether publishing to a queue that nobody ever subscribed to is an error, instead of a message"
+        " lost; MQTT 3.1.1 does not tell",
     )
     envelope: bool = Field(
         False, description="whether metadata travel in front of the body, where there are no properties: 3.1.1 only"
@@ -116,7 +118,7 @@ class MqttSettings(BaseModel):
             raise ValueError("`password` needs `user`")
         if self.protocol == "5" and self.envelope:
             raise ValueError("MQTT 5 has properties: `envelope` is for protocol = '3.1.1'")
-        if self.protocol == "3.1.1" and self.mandatory:
+        if self.protocol == "3.1.1" and self.mandatory and "mandatory" in self.model_fields_set:
             raise ValueError("MQTT 3.1.1 does not tell whether anybody is subscribed: `mandatory` needs protocol = '5'")
         return self
 
