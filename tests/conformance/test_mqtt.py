@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,20 @@ from dragoman_mqtt.packets import LARGEST
 from tests.servers import PASSWORD, USER, Mosquitto
 
 (MQTT,) = dragoman_adapters()
+
+
+class Written(Mosquitto):
+    """Writes everything when it is stopped, instead of all of it again with each change."""
+
+    def _persistence(self) -> list[str]:
+        return ["persistence true", f"persistence_location {self.folder}/"]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Written]:
+    """One for the kit."""
+    with Written() as server:
+        yield server
 
 
 class MqttHarness(Harness):
@@ -52,6 +67,6 @@ class TestMqtt(ConformanceTests):
     adapter = MQTT
 
     @pytest.fixture
-    def harness(self, mosquitto: Mosquitto, secure_mosquitto: Mosquitto) -> Harness:
+    def harness(self, broker: Written, secure_mosquitto: Mosquitto) -> Harness:
         """Two servers: one of them wants a password."""
-        return MqttHarness(mosquitto, secure_mosquitto)
+        return MqttHarness(broker, secure_mosquitto)

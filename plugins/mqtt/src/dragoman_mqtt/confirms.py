@@ -33,8 +33,8 @@ class _Call:
         self, channel: Channel, topic: bytes, messages: Sequence[Outgoing], done: asyncio.Future[None]
     ) -> None:
         self.channel, self.topic, self.messages, self.done = channel, topic, messages, done
-        self.left = self.seen = len(messages)
-        self.sent = 0
+        self.left = len(messages)
+        self.sent = self.seen = 0
 
     def confirmed(self) -> None:
         self.left -= 1
@@ -54,6 +54,7 @@ class Confirms:
         self._waiting: dict[int, _Call] = {}
         self._queue: deque[_Call] = deque()
         self._window = 1
+        self._answers = 0
 
     def begin(self, wire: Wire) -> None:
         """Send through this wire, which has just been opened."""
@@ -69,6 +70,7 @@ class Confirms:
             return
         loop = asyncio.get_running_loop()
         call = _Call(channel, topic, encoded, loop.create_future())
+        call.seen = self._answers
         # A timer of the loop's own costs a third of `asyncio.timeout`, and this runs for every call.
         timer = loop.call_later(self._settings.publish_timeout, self._expired, call)
         self._queue.append(call)
@@ -126,6 +128,7 @@ class Confirms:
         call = self._waiting.pop(number, None)
         if call is None:
             return  # no number of ours
+        self._answers += 1
         self._wire.numbers.discard(number)
         if reason:
             self._answered(call, reason)
@@ -146,12 +149,12 @@ class Confirms:
         if call.done.done():
             return
         timeout = self._settings.publish_timeout
-        if call.left < call.seen:  # it goes on, slowly
-            call.seen = call.left
+        if call.seen != self._answers:  # it goes on, slowly: it is confirmed in its turn
+            call.seen = self._answers
             asyncio.get_running_loop().call_later(timeout, self._expired, call)
             return
         what = f"the broker confirmed {len(call.messages) - call.left} of {len(call.messages)} messages"
-        what += f" and then nothing for {timeout:g} s"
+        what += f", and nothing for {timeout:g} s"
         call.failed(PublishFailed(what, where=call.channel.name, outcome_unknown=bool(call.sent)))
 
     def lost(self, error: BrokerError) -> None:
