@@ -98,7 +98,7 @@ async def _everything(bench: Bench, channel: Channel, ledger: Ledger) -> Counter
     return ledger.seen
 
 
-@case(_QUEUE, _DURABLE)
+@case(_QUEUE, _DURABLE, Capability.REDELIVERY)
 async def every_tenth_refused_through_a_reconnect(bench: Bench) -> None:
     """Every tenth of 500 messages is released once, and the connection is lost meanwhile: all are accepted at last."""
     channel, accepted = await bench.channel("queue"), Ledger(f"{n}" for n in range(500))
