@@ -28,6 +28,6 @@ def test_core_installs_alone_and_its_command_works(tmp_path: Path) -> None:
         return done.stdout
 
     assert dragoman("--version").startswith("dragoman 0.")
-    assert [plugin["name"] for plugin in json.loads(dragoman("plugins", "--json"))["adapters"]] == ["embedded"]
+    assert [plugin["adapter"] for plugin in json.loads(dragoman("plugins", "--json"))["adapters"]] == ["embedded"]
     dragoman("send", "embedded:alone.db", "news", "hello")
     assert dragoman("tail", "embedded:alone.db", "news", "--from-start", "--count", "1").startswith("hello")
