@@ -1,9 +1,9 @@
 """RabbitMQ: ours beside aio-pika as documented and FastStream at its fastest at-least-once settings.
 
-Everybody uses a durable classic queue, so that the broker does the same work for all. Publishing is measured twice: with
-messages that are not persistent, as aio-pika's and FastStream's documentation shows it, where the client is the limit;
-and with persistent ones, as Dragoman sends them by default, where the broker's disk is. The component reads its message
-and returns ok, in a fresh instance for each.
+Everybody uses a durable classic queue, so that the broker does the same work for all. Publishing is measured twice:
+with messages that are not persistent, as aio-pika's and FastStream's documentation shows it, where the client is the
+limit; and with persistent ones, as Dragoman sends them by default, where the broker's disk is. The component reads its
+message and returns ok, in a fresh instance for each.
 
 `python -m benchmarks.amqp`
 """

@@ -523,6 +523,21 @@ async def test_a_request_that_nobody_can_get_fails_at_once(rabbitmq: RabbitMQ, c
             await adapter.request(channel, Message.of("hello"), timeout=PATIENCE, expected=1)
 
 
+async def test_a_request_keeps_its_way_while_others_take_its_place(
+    monkeypatch: pytest.MonkeyPatch, adapter: AmqpAdapter, channel: Channel
+) -> None:
+    """With more channels than are kept open, one that waits for a reply is closed only when it has it."""
+    monkeypatch.setattr("dragoman_amqp.adapter._KEPT", 1)
+    async with adapter.subscribe(channel, GROUP) as subscription:
+        asking = asyncio.ensure_future(adapter.request(channel, Message.of("1"), timeout=PATIENCE, expected=1))
+        [delivery] = await take(subscription, 1)
+        for n in range(3):
+            with pytest.raises(TimedOut):
+                await adapter.request(Channel(f"{channel.name}.{n}"), Message.of("2"), timeout=0.1, expected=1)
+        await adapter.reply(delivery.message, [Message.of("reply")])
+        assert [reply.data for reply in await asking] == [b"reply"]
+
+
 async def test_two_requests_with_one_correlation_id_are_refused(adapter: AmqpAdapter, channel: Channel) -> None:
     """Or one would get the other's reply."""
     message = Message.of("hello", metadata={"correlation-id": "same"})

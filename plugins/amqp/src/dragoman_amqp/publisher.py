@@ -59,6 +59,10 @@ class _Call:
 class Replies(Protocol):
     """Whoever waits for replies to what a publisher sends."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether replies are still to come."""
+
     def replied(self, properties: bytes, body: bytes) -> None:
         """A reply came. Never blocks."""
 
@@ -290,7 +294,8 @@ class Publisher(Listener):
         return unknown
 
     def retire(self) -> None:
-        """Take no more messages, and end when those under way are confirmed. Never blocks."""
+        """Take no more messages, and end when those under way are confirmed and replied to. Never blocks."""
         self.stale = True
-        if not self._sent and not self._queue and self._channel is not None:
+        busy = self._sent or self._queue or (self._replies is not None and self._replies.busy)
+        if not busy and self._channel is not None:
             self._channel.abandon()

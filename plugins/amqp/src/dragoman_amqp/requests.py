@@ -49,6 +49,11 @@ class Requests:
         self._open: dict[str, _Waiting] = {}
         self.publisher = Publisher(wire, settings, str(channel), find_way, self)
 
+    @property
+    def busy(self) -> bool:
+        """See `dragoman_amqp.publisher.Replies`."""
+        return bool(self._open)
+
     async def request(self, message: Message, timeout: float | None, expected: int | None) -> Sequence[Message]:
         """See `dragoman.adapter.RequestReply.request`."""
         correlation = _first(message, _CORRELATION) or uuid4().hex
@@ -68,6 +73,8 @@ class Requests:
                 raise
         finally:
             del self._open[correlation]
+            if self.publisher.stale:
+                self.publisher.retire()
         if not waiting.replies:
             raise waiting.error or TimedOut(f"no reply within {timeout or 0:g} s", where=str(self._channel))
         return waiting.replies
