@@ -17,6 +17,8 @@ class KafkaHarness(Harness):
 
     adapter = KAFKA
     too_large = MAX_MESSAGE_BYTES
+    #: A busy machine takes its time to start a JVM anew.
+    patience = 45.0
 
     def __init__(self, server: Server, secure: Server) -> None:
         self._server = server
