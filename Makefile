@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/python examples/orders/demo.py
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,3 +1,3 @@
 """What every test of the workspace may ask for."""
 
-pytest_plugins = ["tests.no_skips", "tests.servers.fixtures"]
+pytest_plugins = ["tests.groups", "tests.no_skips", "tests.servers.fixtures"]

@@ -73,8 +73,8 @@ def _fleet(config: pytest.Config) -> Fleet:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start what the collected tests need, while other tests run."""
-    if session.config.option.collectonly:
-        return
+    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+        return  # of several processes each collects everything, and runs the tests of few servers
     for item in session.items:
         for name in _MAKERS.keys() & set(getattr(item, "fixturenames", ())):
             _fleet(session.config).begin(name)

@@ -1,0 +1,34 @@
+"""Several processes run the tests (pytest-xdist): which tests stay together, and which begin first.
+
+Tests of one server share it, so they run in one process, which is the only one to start it. Other tests stay with their
+file. What takes longest begins first, so that no process works alone at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+#: Fixtures of servers; the secure one of a kind goes with the other. In the order of how long their tests take.
+_SERVERS: Final = ("kafka", "rabbitmq", "mosquitto", "nats")
+#: Files that take long, after the servers.
+_LONG: Final = ("tests/servers", "test_write_an_adapter", "test_examples", "end_to_end", "test_docs", "tests/component")
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = {name.removeprefix("secure_") for name in getattr(item, "fixturenames", ())}
+    return next((server for server in _SERVERS if server in fixtures), item.nodeid.partition("::")[0])
+
+
+def _rank(group: str) -> int:
+    if group in _SERVERS:
+        return _SERVERS.index(group)
+    return next((number for number, name in enumerate(_LONG, len(_SERVERS)) if name in group), 100)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its group, and sort the groups."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _rank(_group(item)))
