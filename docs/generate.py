@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,10 +104,14 @@ def _command(name: str) -> click.Command:
 
 
 def _help(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, help_option_names=["-h", "--help"])
-    text = f"## {name}\n\n```text\n{click.unstyle(command.get_help(context))}\n```\n"
-    inner = command.commands.items() if isinstance(command, click.Group) else ()
-    return text + "".join(f"\n#{_help(f'{name} {one}', child)}" for one, child in inner)
+    # As a user sees it: in this process click may have help of its own in mind for a command that ran before.
+    arguments = [sys.executable, "-m", *name.split(), "--help"]
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    text = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True).stdout
+    inner = command.commands if isinstance(command, click.Group) else {}
+    parts = [f"## {name}\n\n```text\n{text.rstrip()}\n```\n"]
+    parts += [f"\n#{_help(f'{name} {one}', child)}" for one, child in inner.items()]
+    return "".join(parts)
 
 
 def command_table() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 import shutil
 import subprocess
@@ -66,6 +67,17 @@ def test_the_rules_find_each_fault_that_was_made_and_no_other(example: Example) 
         except example.rules.InvalidOrder as error:
             found[str(error).partition(":")[0]] += 1
     assert found == _faults(example)
+
+
+def test_the_picture_in_the_readme_shows_these_orders(example: Example) -> None:
+    """`python examples/orders/demo.py --svg docs/demo.svg` makes it; it needs nothing from elsewhere."""
+    picture = (ROOT / "docs" / "demo.svg").read_text()
+    shown = html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\xa0", " ")
+    places = _expected(example)
+    for name, lines in places.items():
+        assert re.search(rf"{re.escape(name)} +{len(lines):,}\b", shown), name
+    assert "Every one of the 10,000 lines is accounted for" in shown
+    assert "url(" not in picture.replace("url(#", "")
 
 
 @pytest.mark.timeout(300)
