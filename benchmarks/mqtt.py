@@ -102,7 +102,7 @@ def consumers(url: str) -> dict[str, Run]:
 
     async def client() -> float:
         name, topic = f"bench-{uuid4().hex}", f"bench/{uuid4().hex}"
-        kept = Properties(PacketTypes.CONNECT)
+        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
         kept.SessionExpiryInterval = 600
         options = {"identifier": name, "clean_start": False, "properties": kept}
         async with _client(url, **options) as mqtt:

@@ -36,7 +36,7 @@ class MqttHarness(Harness):
     adapter = MQTT
     #: The protocol's own limit.
     too_large = LARGEST + 1
-    #: mosquitto confirms subscriptions to forbidden topics and then gives nothing: the plugin's tests have what it tells.
+    #: mosquitto confirms subscriptions to forbidden topics, and then gives nothing. The plugin's own tests publish.
     forbidden = None
     #: Every topic exists.
     missing = None

@@ -11,7 +11,6 @@ from dragoman.errors import BrokerError
 from dragoman.hookspecs import hookimpl
 from dragoman.message import Channel, FormatSpec, Message
 from dragoman_mqtt.confirms import Confirms
-from dragoman_mqtt.packets import Publish
 from dragoman_mqtt.requests import Requests
 from dragoman_mqtt.settings import MqttSettings
 from dragoman_mqtt.subscription import MqttSubscription, Sessions
@@ -89,9 +88,7 @@ def dragoman_adapters() -> Sequence[AdapterType]:
             name="mqtt",
             format=FormatSpec.MQTT,
             config=MqttSettings,
-            capabilities=frozenset(
-                {Capability.QUEUE, Capability.TOPIC, Capability.DURABLE, Capability.REQUEST_REPLY}
-            ),
+            capabilities=frozenset({Capability.QUEUE, Capability.TOPIC, Capability.DURABLE, Capability.REQUEST_REPLY}),
             connect=connect,
             contract=1,
             schemes=("mqtt", "mqtts"),

@@ -86,11 +86,7 @@ class Confirms:
 
     def _encoded(self, message: Message, channel: Channel, topic: bytes) -> Outgoing:
         qos = self._settings.qos
-        out = (
-            encode(message, qos)
-            if self._wire.v5
-            else encode_plain(message, qos, envelope=self._settings.envelope)
-        )
+        out = encode(message, qos) if self._wire.v5 else encode_plain(message, qos, envelope=self._settings.envelope)
         size = _HEAD + len(topic) + len(out.properties) + len(out.body)
         if size > self._wire.maximum_packet:
             raise PayloadTooLarge(

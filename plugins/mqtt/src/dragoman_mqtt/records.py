@@ -1,7 +1,7 @@
 """MQTT's messages and ours: pure functions.
 
-Metadata are user properties, in their order, repeated ones too; what has a property of its own travels in that one. What
-MQTT's strings can't say (control characters, bytes that are no UTF-8) travels percent-encoded in a user property
+Metadata are user properties, in their order, repeated ones too; what has a property of its own travels in that one.
+What MQTT's strings can't say (control characters, bytes that are no UTF-8) travels percent-encoded in a user property
 `dragoman-pair: name=value` at its place; a format other than `mqtt` and `raw` in `dragoman-format`.
 
 Source: MQTT 5.0, sections 1.5.4 (strings), 2.2.2 and 3.3.2.3 (properties).
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable
 from struct import Struct
-from struct import error as StructError
 from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -73,7 +73,7 @@ def encode(message: Message, qos: int) -> Outgoing:
         UnsupportedFormat: a part of it can't be carried.
     """
     if not message.metadata and message.content_type is None and message.format in {FormatSpec.RAW, FormatSpec.MQTT}:
-        return Outgoing(qos, False, b"\x00", message.data)  # noqa: FBT003 # a field
+        return Outgoing(qos, False, b"\x00", message.data)  # a field
     written = _Writer(qos)
     if message.format not in {FormatSpec.RAW, FormatSpec.MQTT}:
         written.pair(_FORMAT, message.format)
@@ -236,7 +236,7 @@ def _read(block: bytes, body: bytes, first: Metadata, channel: Channel) -> Messa
     try:
         while position < len(block):
             position = read.one(block, position)
-    except (StructError, Malformed, IndexError):
+    except (struct.error, Malformed, IndexError):
         pass  # the broker let it through: the body is worth more than its properties
     return Message(body, tuple(read.metadata), read.content_type, read.format, channel)
 

@@ -33,7 +33,9 @@ def address_of(url: str) -> Address:
     """
     parts = urlsplit(url)
     if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path.strip("/") or parts.username:
-        raise ValueError("expected mqtt://host:port, or mqtts://host:port for TLS; user and password have their own keys")
+        raise ValueError(
+            "expected mqtt://host:port, or mqtts://host:port for TLS; user and password have their own keys"
+        )
     tls = parts.scheme == "mqtts"
     return Address(parts.hostname, parts.port or (8883 if tls else 1883), tls)
 

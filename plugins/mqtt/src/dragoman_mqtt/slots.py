@@ -11,14 +11,15 @@ import os
 import tempfile
 from hashlib import blake2s
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dragoman.errors import BrokerError
 
+fcntl: Any
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # pragma: no cover # no such locks here: each connection needs a `client_id` of its own
-    flock = None  # type: ignore[assignment]
+    import fcntl
+except ImportError:  # not on Windows: there each connection needs a `client_id` of its own
+    fcntl = None
 
 _MOST: Final = 4_096
 
@@ -47,7 +48,7 @@ def take(name: str) -> Slot:
     Raises:
         BrokerError: all numbers are taken, or the folder for temporary files can't be written.
     """
-    if flock is None:  # pragma: no cover
+    if fcntl is None:
         return Slot(0, None)
     folder = Path(tempfile.gettempdir()) / f"dragoman-mqtt-{os.getuid()}"
     stem = blake2s(name.encode(), digest_size=10).hexdigest()
@@ -65,7 +66,7 @@ def take(name: str) -> Slot:
 
 def _locked(file: int) -> bool:
     try:
-        flock(file, LOCK_EX | LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -118,10 +118,9 @@ class MqttSubscription:
         unsettled = self._member.unsettled
         while True:
             session = self._live()
-            if room := min(limit, self._wish.prefetch - len(unsettled)):
-                if batch := session.take(room):
-                    unsettled.update(dict.fromkeys(batch))
-                    return batch
+            if (room := min(limit, self._wish.prefetch - len(unsettled))) and (batch := session.take(room)):
+                unsettled.update(dict.fromkeys(batch))
+                return batch
             self._member.changed.clear()
             await self._member.changed.wait()
 

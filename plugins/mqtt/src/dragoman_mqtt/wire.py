@@ -1,50 +1,29 @@
-"""The layer under aiomqtt's public API: packets in batches, writes gathered per tick, acknowledgements when we say so.
-
-aiomqtt opens the connection and keeps it alive. paho, under it, reads byte by byte, walks its tables for each
-confirmation, and acknowledges QoS 2 before the handler. So `_Socket` takes the place of paho's reading and writing, and
-handles the packets that carry messages; all others go to paho as before. `tests/plugins/mqtt/test_wire.py` notices when
-a new release changes what it holds on to.
-
-QoS 2 is received by the standard's other way: a message is handed on as it comes, and PUBREC, with which we answer for
-it, is sent when it is settled. Until then the broker sends it again to the resumed session.
-"""
+"""One connection to the broker: opened and kept alive by aiomqtt, its packets handled in `frames.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections import deque
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import aiomqtt
-import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from dragoman.errors import BrokerError, ConnectionLost, Unsupported
 from dragoman_mqtt.boundary import closed, ended, refusal, refused_connection
+from dragoman_mqtt.frames import Frames
+from dragoman_mqtt.opening import client_for
 from dragoman_mqtt.packets import (
     LARGEST,
     PUBACK,
-    PUBCOMP,
     PUBREC,
-    PUBREL,
-    Malformed,
     Publish,
     acknowledgement,
-    read_acknowledgement,
-    read_length,
-    read_publish,
 )
 from dragoman_mqtt.settings import MqttSettings, Will
 
-_READ: Final = 65_536
-_DISCONNECT: Final = 0xE0
-_FAILED: Final = 0x80
 #: Seconds that closing waits for the broker to have everything.
 _GOODBYE: Final = 1.0
 
@@ -60,121 +39,6 @@ class Sink(Protocol):
 
     def lost(self, error: BrokerError) -> None:
         """The connection is gone, or was closed by us. Told once."""
-
-
-class _Socket(paho.Client):
-    """paho's client with its reading and writing replaced. Never made: `Wire` turns aiomqtt's into one."""
-
-    dragoman: Wire
-    rest: bytearray
-    wanted: int
-    out: list[bytes]
-
-    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 # paho's signature
-        if self._sock is None:
-            return MQTTErrorCode.MQTT_ERR_NO_CONN
-        try:
-            data = self._sock_recv(_READ)
-        except BlockingIOError:
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        except OSError:
-            data = b""
-        if not data:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self._last_bytes_received = time.monotonic()
-        try:
-            return self._loop_rc_handle(self._take(data))
-        except Malformed:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
-
-    def _take(self, data: bytes) -> MQTTErrorCode:
-        if self.rest:
-            self.rest += data
-            if len(self.rest) < self.wanted:
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
-            data, self.rest = bytes(self.rest), bytearray()
-        position, came = 0, list[Publish]()
-        code = MQTTErrorCode.MQTT_ERR_SUCCESS
-        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._sock is not None:
-            size, start = read_length(data, position + 1)
-            if size < 0 or start + size > len(data):
-                self.rest += data[position:]
-                self.wanted = start + size - position
-                break
-            code = self._packet(data[position], data[start : start + size], came)
-            position = start + size
-        if came:
-            self.dragoman.sink.came(came)
-        return code
-
-    def _packet(self, first: int, rest: bytes, came: list[Publish]) -> MQTTErrorCode:
-        match first & 0xF0:
-            case 0x30:  # PUBLISH
-                came.append(read_publish(first, rest, properties=self.dragoman.v5))
-            case 0x40 | 0x70:  # PUBACK, PUBCOMP
-                self.dragoman.sink.confirmed(*read_acknowledgement(rest))
-            case 0x50:  # PUBREC
-                number, reason = read_acknowledgement(rest)
-                if reason < _FAILED:
-                    self.dragoman.send(acknowledgement(PUBREL, number))
-                else:
-                    self.dragoman.sink.confirmed(number, reason)
-            case 0x60:  # PUBREL
-                self.dragoman.send(acknowledgement(PUBCOMP, read_acknowledgement(rest)[0]))
-            case _:
-                self._in_packet.update(command=first, packet=bytearray(rest), pos=0, remaining_length=len(rest))
-                return self._packet_handle()
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def loop_write(self) -> MQTTErrorCode:
-        if self._sock is None:
-            return MQTTErrorCode.MQTT_ERR_NO_CONN
-        data = self.out[0] if len(self.out) == 1 else b"".join(self.out)
-        self.out.clear()
-        try:
-            sent = self._sock_send(data) if data else 0
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self._last_msg_out = time.monotonic()
-        if sent < len(data):
-            self.out.append(data[sent:])
-            self._call_socket_register_write()
-        else:
-            self._call_socket_unregister_write()
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _packet_queue(
-        self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: Any = None
-    ) -> MQTTErrorCode:
-        self.out.append(bytes(packet))
-        if command & 0xF0 == _DISCONNECT:
-            self.loop_write()
-            self._do_on_disconnect(packet_from_broker=False, v1_rc=MQTTErrorCode.MQTT_ERR_SUCCESS)
-            self._sock_close()
-            self._state = paho._ConnectionState.MQTT_CS_DISCONNECTED  # noqa: SLF001 # as paho does after this packet
-        else:
-            self._call_socket_register_write()  # paho's connect runs in a thread: aiomqtt passes this on to the loop
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _check_keepalive(self) -> None:
-        if self.dragoman.paused:
-            # The answer to a ping waits behind what we do not read: the broker still hears from us.
-            self._last_bytes_received, self._ping_t = time.monotonic(), 0
-        super()._check_keepalive()
-
-    def _send_pingreq(self) -> MQTTErrorCode:
-        self.dragoman.pings.append(None)
-        return super()._send_pingreq()
-
-    def _handle_pingresp(self) -> MQTTErrorCode:
-        code = super()._handle_pingresp()
-        self.dragoman.answered()
-        return code
-
-    def _mid_generate(self) -> int:
-        return self.dragoman.new_number()
 
 
 class Wire:
@@ -225,17 +89,10 @@ class Wire:
         self._number, self._flushing = 0, False
         self._error: BrokerError | None = None
         self._loop = asyncio.get_running_loop()
-        self._client = _client(settings, client_id, keep=keep, prefetch=prefetch, will=will)
-        self._socket = self._taken_over(self._client._client)  # noqa: SLF001 # aiomqtt has no other way
-
-    def _taken_over(self, client: paho.Client) -> _Socket:
-        client.__class__ = _Socket
-        assert isinstance(client, _Socket)  # noqa: S101 # tells mypy
-        client.dragoman, client.rest, client.wanted, client.out = self, bytearray(), 0, []
-        client._connect_timeout = self._timeout  # noqa: SLF001 # aiomqtt does not pass it on
-        client.on_connect, client.on_disconnect = self._connected, self._disconnected
-        client.on_subscribe = self._subscribed
-        return client
+        self._client = client_for(settings, client_id, keep=keep, prefetch=prefetch, will=will)
+        self._socket = Frames.over(self._client._client, self, self._timeout)  # noqa: SLF001 # there is no other way
+        self._socket.on_connect, self._socket.on_disconnect = self._connected, self._disconnected
+        self._socket.on_subscribe = self._subscribed
 
     async def open(self) -> None:
         """Connect. Cancelling it leaves no socket behind.
@@ -249,11 +106,16 @@ class Wire:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
             # Its thread can't be stopped: whatever it brings is dropped.
-            opening.add_done_callback(lambda done: (done.cancelled() or done.exception(), self.drop()))
+            opening.add_done_callback(self._abandoned)
             raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self.drop()
             raise refused_connection(error, self._where) from error
+
+    def _abandoned(self, opening: asyncio.Future[Any]) -> None:
+        if not opening.cancelled():
+            opening.exception()  # looked at, so that asyncio does not complain
+        self.drop()
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         self.resumed = bool(flags.session_present)
@@ -412,49 +274,3 @@ class Wire:
                 waiting.exception()  # looked at: whoever waited may be gone
         self.pings.clear()
         self.sink.lost(error)
-
-
-def _client(
-    settings: MqttSettings, client_id: str, *, keep: bool, prefetch: int | None, will: Will | None
-) -> aiomqtt.Client:
-    v5 = settings.protocol == "5"
-    password = settings.password
-    return aiomqtt.Client(
-        settings.address.host,
-        settings.address.port,
-        username=settings.user,
-        password=password.get_secret_value() if password else None,
-        identifier=client_id,
-        protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
-        clean_session=None if v5 else not keep,
-        clean_start=not keep if v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
-        properties=_connect_properties(settings, keep=keep, prefetch=prefetch) if v5 else None,
-        keepalive=settings.keepalive,
-        timeout=settings.connect_timeout,
-        will=_will(will, v5=v5) if will else None,
-        tls_context=_tls(settings),
-    )
-
-
-def _tls(settings: MqttSettings) -> ssl.SSLContext | None:
-    try:
-        return settings.tls()
-    except OSError as error:
-        raise BrokerError(f"a file for TLS can't be used: {error}", where=settings.where) from error
-
-
-def _connect_properties(settings: MqttSettings, *, keep: bool, prefetch: int | None) -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
-    if keep:
-        properties.SessionExpiryInterval = min(0xFFFFFFFF, round(settings.session_expiry))
-    if prefetch is not None:
-        properties.ReceiveMaximum = max(1, min(prefetch, 65_535))
-    return properties
-
-
-def _will(will: Will, *, v5: bool) -> aiomqtt.Will:
-    properties = None
-    if v5 and will.delay:
-        properties = Properties(PacketTypes.WILLMESSAGE)
-        properties.WillDelayInterval = min(0xFFFFFFFF, round(will.delay))
-    return aiomqtt.Will(will.topic, will.body.encode(), will.qos, will.retain, properties)
