@@ -99,65 +99,71 @@ def publishers(url: str) -> dict[str, Run]:
 
 def consumers(url: str) -> dict[str, Run]:
     """A backlog at the broker, each message acknowledged after a function that does nothing."""
+    return {
+        "aiomqtt messages": lambda: _client_consumes(url),
+        "FastStream": lambda: _faststream_consumes(url),
+        "dragoman adapter": lambda: _ours_consumes(url),
+    }
 
-    async def client() -> float:
-        name, topic = f"bench-{uuid4().hex}", f"bench/{uuid4().hex}"
-        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
-        kept.SessionExpiryInterval = 600
-        options = {"identifier": name, "clean_start": False, "properties": kept}
-        async with _client(url, **options) as mqtt:
-            await mqtt.subscribe(topic, qos=1)
-        await _feed(url, Channel(topic, "topic"))
-        start, seen = time.perf_counter(), 0
-        async with _client(url, **options) as mqtt:
-            # aiomqtt acknowledges before the handler: only the layer below can wait for it.
-            mqtt._client.manual_ack_set(True)
-            async for message in mqtt.messages:
-                await _handle(message.payload)
-                mqtt._client.ack(message.mid, message.qos)
-                seen += 1
-                if seen == COUNT:
-                    break
-            return COUNT / (time.perf_counter() - start)
 
-    async def faststream() -> float:
-        topic, go, done, seen = f"bench/{uuid4().hex}", asyncio.Event(), asyncio.Event(), 0
-
-        async def handle(_: bytes) -> None:
-            nonlocal seen
-            if not seen:
-                await go.wait()  # the rest piles up at the broker: a backlog in a kept session is more than it takes
+async def _client_consumes(url: str) -> float:
+    name, topic = f"bench-{uuid4().hex}", f"bench/{uuid4().hex}"
+    kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
+    kept.SessionExpiryInterval = 600
+    options = {"identifier": name, "clean_start": False, "properties": kept}
+    async with _client(url, **options) as mqtt:
+        await mqtt.subscribe(topic, qos=1)
+    await _feed(url, Channel(topic, "topic"))
+    start, seen = time.perf_counter(), 0
+    async with _client(url, **options) as mqtt:
+        # aiomqtt acknowledges before the handler: only the layer below can wait for it.
+        mqtt._client.manual_ack_set(True)
+        async for message in mqtt.messages:
+            await _handle(message.payload)
+            mqtt._client.ack(message.mid, message.qos)
             seen += 1
             if seen == COUNT:
-                done.set()
+                break
+        return COUNT / (time.perf_counter() - start)
 
-        broker = _broker(url)
-        broker.subscriber(topic, qos=QoS.AT_LEAST_ONCE, ack_policy=AckPolicy.NACK_ON_ERROR, decoder=_raw)(handle)
-        async with broker:
-            await broker.start()
-            await _feed(url, Channel(topic, "topic"))
-            start = time.perf_counter()
-            go.set()
-            await done.wait()
+
+async def _faststream_consumes(url: str) -> float:
+    topic, go, done, seen = f"bench/{uuid4().hex}", asyncio.Event(), asyncio.Event(), 0
+
+    async def handle(_: bytes) -> None:
+        nonlocal seen
+        if not seen:
+            await go.wait()  # the rest piles up at the broker: a backlog in a kept session is more than it takes
+        seen += 1
+        if seen == COUNT:
+            done.set()
+
+    broker = _broker(url)
+    broker.subscriber(topic, qos=QoS.AT_LEAST_ONCE, ack_policy=AckPolicy.NACK_ON_ERROR, decoder=_raw)(handle)
+    async with broker:
+        await broker.start()
+        await _feed(url, Channel(topic, "topic"))
+        start = time.perf_counter()
+        go.set()
+        await done.wait()
+        return COUNT / (time.perf_counter() - start)
+
+
+async def _ours_consumes(url: str) -> float:
+    channel, options = Channel(f"bench/{uuid4().hex}"), SubscribeOptions(group="bench", prefetch=1_000)
+    async with _adapter(url) as adapter:
+        async with adapter.subscribe(channel, options):
+            pass
+        await _feed(url, channel)
+        start, seen = time.perf_counter(), 0
+        async with adapter.subscribe(channel, options) as subscription:
+            while seen < COUNT:
+                batch = await subscription.receive(256)
+                for delivery in batch:
+                    await _handle(delivery.message.data)
+                await subscription.settle([(delivery, ACCEPT) for delivery in batch])
+                seen += len(batch)
             return COUNT / (time.perf_counter() - start)
-
-    async def ours() -> float:
-        channel, options = Channel(f"bench/{uuid4().hex}"), SubscribeOptions(group="bench", prefetch=1_000)
-        async with _adapter(url) as adapter:
-            async with adapter.subscribe(channel, options):
-                pass
-            await _feed(url, channel)
-            start, seen = time.perf_counter(), 0
-            async with adapter.subscribe(channel, options) as subscription:
-                while seen < COUNT:
-                    batch = await subscription.receive(256)
-                    for delivery in batch:
-                        await _handle(delivery.message.data)
-                    await subscription.settle([(delivery, ACCEPT) for delivery in batch])
-                    seen += len(batch)
-                return COUNT / (time.perf_counter() - start)
-
-    return {"aiomqtt messages": client, "FastStream": faststream, "dragoman adapter": ours}
 
 
 def _broker(url: str) -> MQTTBroker:

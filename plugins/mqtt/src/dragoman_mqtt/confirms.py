@@ -109,7 +109,16 @@ class Confirms:
             if call.sent == len(call.messages):
                 queue.popleft()
             number = self._number_for(call) if message.qos else 0
-            wire.send(publish(call.topic, number, message.qos, message.retain, message.properties, message.body))
+            wire.send(
+                publish(
+                    call.topic,
+                    number,
+                    message.qos,
+                    retain=message.retain,
+                    properties=message.properties,
+                    body=message.body,
+                )
+            )
             if not number:
                 call.confirmed()
 

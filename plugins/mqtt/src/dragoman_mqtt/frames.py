@@ -57,7 +57,7 @@ class Frames(paho.Client):
         client.__class__ = cls
         assert isinstance(client, cls)  # noqa: S101 # tells mypy
         client.dragoman, client.rest, client.wanted, client.out = wire, bytearray(), 0, []
-        client._connect_timeout = connect_timeout  # aiomqtt does not pass it on
+        client._connect_timeout = connect_timeout  # noqa: SLF001 # aiomqtt does not pass it on
         return client
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 # paho's signature

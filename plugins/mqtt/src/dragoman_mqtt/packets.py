@@ -75,7 +75,7 @@ def read_length(data: bytes | bytearray, position: int) -> tuple[int, int]:
     return -1, position
 
 
-def publish(topic: bytes, number: int, qos: int, retain: bool, properties: bytes, body: bytes) -> bytes:  # noqa: FBT001 # a bit of the packet
+def publish(topic: bytes, number: int, qos: int, *, retain: bool, properties: bytes, body: bytes) -> bytes:
     """A PUBLISH packet; `properties` with its length, empty for MQTT 3.1.1."""
     identifier = _ID.pack(number) if qos else b""
     head = b"%b%b%b%b" % (_ID.pack(len(topic)), topic, identifier, properties)

@@ -162,5 +162,11 @@ class Session:
         self.lost(closed(self._wanted.channel.name))
         if self._wire is not None:
             self._wire.drop()
+            # While an abandoned connection is on its way, nobody else may have the session that it would take over.
+            self._wire.when_gone(self._release)
+        else:
+            self._release()
+
+    def _release(self) -> None:
         if self._slot is not None:
             self._slot.release()

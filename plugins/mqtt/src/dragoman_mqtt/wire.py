@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -88,6 +89,7 @@ class Wire:
         self._subscribing: dict[int, asyncio.Future[int]] = {}
         self._number, self._flushing = 0, False
         self._error: BrokerError | None = None
+        self._opening: asyncio.Future[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._client = client_for(settings, client_id, keep=keep, prefetch=prefetch, will=will)
         self._socket = Frames.over(self._client._client, self, self._timeout)  # noqa: SLF001 # there is no other way
@@ -101,12 +103,12 @@ class Wire:
             ConnectionLost: the broker can't be reached within `connect_timeout`.
             AuthenticationFailed: it does not accept us.
         """
-        opening = asyncio.ensure_future(self._client.__aenter__())
+        self._opening = asyncio.ensure_future(self._client.__aenter__())
         try:
-            await asyncio.shield(opening)
+            await asyncio.shield(self._opening)
         except asyncio.CancelledError:
             # Its thread can't be stopped: whatever it brings is dropped.
-            opening.add_done_callback(self._abandoned)
+            self._opening.add_done_callback(self._abandoned)
             raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self.drop()
@@ -116,6 +118,13 @@ class Wire:
         if not opening.cancelled():
             opening.exception()  # looked at, so that asyncio does not complain
         self.drop()
+
+    def when_gone(self, then: Callable[[], None]) -> None:
+        """Call that once no connection of ours can come to the broker any more; drop it first."""
+        if self._opening is None or self._opening.done():
+            then()
+        else:
+            self._opening.add_done_callback(lambda _: then())
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         self.resumed = bool(flags.session_present)
