@@ -153,6 +153,10 @@ class Session:
         self.lost(closed(self._wanted.channel.name))
         try:
             if self._wire is not None:
+                if self._wanted.shared and self._slot is not None and self._slot.number:
+                    # The first session stays subscribed for the group. A further one that is not there would take
+                    # messages that the others could have.
+                    self._wire.unsubscribe(self._wanted.filter)
                 await self._wire.close()
         finally:
             self.drop()

@@ -94,7 +94,7 @@ class Wire:
         self._client = client_for(settings, client_id, keep=keep, prefetch=prefetch, will=will)
         self._socket = Frames.over(self._client._client, self, self._timeout)  # noqa: SLF001 # there is no other way
         self._socket.on_connect, self._socket.on_disconnect = self._connected, self._disconnected
-        self._socket.on_subscribe = self._subscribed
+        self._socket.on_subscribe, self._socket.on_unsubscribe = self._subscribed, None
 
     async def open(self) -> None:
         """Connect. Cancelling it leaves no socket behind.
@@ -107,8 +107,10 @@ class Wire:
         try:
             await asyncio.shield(self._opening)
         except asyncio.CancelledError:
-            # Its thread can't be stopped: whatever it brings is dropped.
+            # Its thread can't be stopped: whatever it brings is dropped. Waiting for it keeps the session ours so long,
+            # so that it takes nobody's over; a second cancellation ends the waiting.
             self._opening.add_done_callback(self._abandoned)
+            await asyncio.wait([self._opening])
             raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self.drop()
@@ -216,6 +218,11 @@ class Wire:
         answer = self._subscribing.get(number)
         if answer is not None and not answer.done():
             answer.set_result(reasons[0].value)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Let the broker send nothing more for a filter; what it has sent stays to be settled."""
+        if self._error is None:
+            self._socket.unsubscribe(topic)
 
     async def sync(self) -> None:
         """Return when the broker has read everything that was sent: it answers in order.
