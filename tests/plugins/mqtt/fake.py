@@ -14,12 +14,15 @@ class Fake:
         connack: what follows the flags in CONNACK: the reason code and the properties with their length.
         suback: the reason code for each subscription.
         puback: the reason code for each message; None answers none.
+        goodbye: what follows a subscription's confirmation.
         published: how many messages came.
         url: where it listens.
     """
 
-    def __init__(self, *, connack: bytes = b"\x00\x00", suback: int = 1, puback: int | None = 0) -> None:
-        self.connack, self.suback, self.puback = connack, suback, puback
+    def __init__(
+        self, *, connack: bytes = b"\x00\x00", suback: int = 1, puback: int | None = 0, goodbye: bytes = b""
+    ) -> None:
+        self.connack, self.suback, self.puback, self.goodbye = connack, suback, puback, goodbye
         self.published = 0
         self.url = ""
 
@@ -53,7 +56,7 @@ class Fake:
                     at = 2 + int.from_bytes(body[:2])
                     return _packet(0x40, body[at : at + 2] + bytes((self.puback, 0)))
             case 8:  # SUBSCRIBE
-                return _packet(0x90, body[:2] + bytes((0, self.suback)))
+                return _packet(0x90, body[:2] + bytes((0, self.suback))) + self.goodbye
             case 12:  # PINGREQ
                 return b"\xd0\x00"
         return b""

@@ -50,6 +50,7 @@ def test_the_releases_are_ones_that_were_looked_at() -> None:
         ("_sock_recv", ["self", "bufsize"]),
         ("_sock_send", ["self", "buf"]),
         ("_sock_close", ["self"]),
+        ("_ssl_wrap_socket", ["self", "tcp_sock"]),
         ("_loop_rc_handle", ["self", "rc"]),
         ("_do_on_disconnect", ["self", "packet_from_broker", "v1_rc", "reason", "properties"]),
     ],
@@ -136,6 +137,16 @@ async def test_a_refused_subscription_is_the_right_error(reason: int, error: typ
         with pytest.raises(error):
             async with adapter.subscribe(TOPIC, SubscribeOptions()):
                 pass
+        await adapter.close()
+
+
+async def test_a_session_taken_over_by_somebody_else_says_so() -> None:
+    """A broker gives one to whoever comes last: with the same `client_id` on two machines, each ends the other."""
+    async with Fake(goodbye=b"\xe0\x02\x8e\x00").running() as fake:
+        adapter = await connect(MqttSettings(url=fake.url))
+        with pytest.raises(ConnectionLost, match="client_id"):
+            async with adapter.subscribe(TOPIC, SubscribeOptions()) as subscription:
+                await subscription.receive(1)
         await adapter.close()
 
 

@@ -11,6 +11,8 @@ it, is sent when it is settled. Until then the broker sends it again to the resu
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -148,6 +150,17 @@ class Frames(paho.Client):
         else:
             self._call_socket_register_write()  # paho's connect runs in a thread: aiomqtt passes this on to the loop
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        assert self._ssl_context is not None  # noqa: S101 # tells mypy: paho asks for TLS only with one
+        wrapped = self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host, do_handshake_on_connect=False)
+        try:
+            wrapped.settimeout(self._connect_timeout)
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()  # paho forgets it
+            raise
+        return wrapped
 
     def _check_keepalive(self) -> None:
         if self.dragoman.paused:
