@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import UnsupportedFormat
@@ -21,17 +21,9 @@ NAMES = st.one_of(
 VALUES = st.one_of(NAMES, st.sampled_from(["a=b", "\x00", "\ufffe", "x" * 1000]))
 
 
-def encodable(text: str) -> bool:
-    """Lone surrogates other than PEP 383's can't be bytes of any broker."""
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == text
-    except UnicodeEncodeError:
-        return False
-
-
 def plain(name: str) -> bool:
     """No name with a meaning of its own."""
-    return encodable(name) and not name.startswith("mqtt.") and name not in {"ttl", "reply-to", "correlation-id"}
+    return not name.startswith("mqtt.") and name not in {"ttl", "reply-to", "correlation-id"}
 
 
 def there_and_back(message: Message) -> Message:
@@ -43,10 +35,11 @@ def there_and_back(message: Message) -> Message:
     return decode(read_publish(packet[0], packet[start:], properties=True), CHANNEL)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the translation
 @given(
     data=st.binary(max_size=300),
-    metadata=st.lists(st.tuples(NAMES.filter(plain), VALUES.filter(encodable)), max_size=6),
-    content_type=st.none() | VALUES.filter(encodable),
+    metadata=st.lists(st.tuples(NAMES.filter(plain), VALUES), max_size=6),
+    content_type=st.none() | VALUES,
     message_format=st.sampled_from(FormatSpec),
 )
 def test_every_message_survives_the_way_there_and_back(
@@ -58,7 +51,7 @@ def test_every_message_survives_the_way_there_and_back(
     assert came == Message(data, ((mqtt.QOS, "1"), *metadata), content_type, expected, CHANNEL)
 
 
-@given(correlation=st.binary(max_size=40), topic=st.text(max_size=20).filter(encodable))
+@given(correlation=st.binary(max_size=40), topic=st.text(max_size=20))
 def test_correlation_data_are_any_bytes_and_a_response_topic_is_any_text(correlation: bytes, topic: str) -> None:
     """Where the text is no topic, it is a user property, and nothing is lost."""
     text = correlation.decode("utf-8", "surrogateescape")
