@@ -76,7 +76,9 @@ def test_the_reference_tells_which_errors_are_worth_another_try() -> None:
     assert set(table) == {kind.__name__ for kind in errors.BrokerError.__subclasses__()}
 
 
-@pytest.mark.parametrize("thing", [*PROTOCOLS, *_classes(), hookspecs.dragoman_adapters], ids=lambda thing: thing.__name__)
+@pytest.mark.parametrize(
+    "thing", [*PROTOCOLS, *_classes(), hookspecs.dragoman_adapters], ids=lambda thing: getattr(thing, "__name__", thing)
+)
 def test_the_docstrings_are_there(thing: object) -> None:
     """Each protocol and each of its methods says what it does."""
     found = getattr(adapter, thing) if isinstance(thing, str) else thing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -90,12 +91,17 @@ def order(do: str, *, metadata: Any = (), content_type: str | None = None, **arg
 async def longest_stall(during: Awaitable[Any]) -> float:
     """The longest time that the event loop did not run while something else does, in seconds of this thread's own time.
 
-    Its own time, because on a busy machine the whole process may stand still for longer.
+    Its own time, because on a busy machine the whole process may stand still for longer; and without the collector,
+    which in a process full of tests takes longer than anything that is looked at here.
     """
-    task = asyncio.ensure_future(during)
-    longest, last = 0.0, thread_time()
-    while not task.done():
-        await asyncio.sleep(0)
-        longest, last = max(longest, thread_time() - last), thread_time()
-    await asyncio.gather(task, return_exceptions=True)
+    gc.disable()
+    try:
+        task = asyncio.ensure_future(during)
+        longest, last = 0.0, thread_time()
+        while not task.done():
+            await asyncio.sleep(0)
+            longest, last = max(longest, thread_time() - last), thread_time()
+        await asyncio.gather(task, return_exceptions=True)
+    finally:
+        gc.enable()
     return longest
