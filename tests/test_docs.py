@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from benchmarks import __main__ as benchmarks
 from docs import generate
 
 from dragoman.config.model import ClientConfig, Config
@@ -185,3 +186,9 @@ def test_every_page_can_be_reached_from_the_first() -> None:
             links = re.findall(r"\]\((?!https?:)([^)#\s]+\.md)", page.read_text())
             waiting += [(page.parent / link).resolve() for link in links]
     assert {page.resolve() for page in generate.pages()} <= seen
+
+
+def test_the_readme_of_the_benchmarks_names_each_of_them() -> None:
+    """One that nobody knows of is not run."""
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    assert [name for name in benchmarks.names() if f"`{name}`" not in text] == []
