@@ -235,7 +235,7 @@ async def test_an_outage_costs_no_message_its_tries() -> None:
     options = {"publish": {"other": ["*"]}, "dead_letter": "dead", "retry": {"attempts": 2, "backoff": "1ms"}}
     async with running(broker, work, wait=0, **options) as host:
         other = host._connections["other"]
-        broker.fail("connect", *(ConnectionLost("refused") for _ in range(5)))
+        broker.fail("connect", *(ConnectionLost("refused") for _ in range(3)))
         adapter = await other._link.live()
         other._link.failed(ConnectionLost("cut"), adapter, ConnectionLost("cut"))
         put(broker, b"1")
