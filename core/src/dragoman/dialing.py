@@ -91,7 +91,7 @@ class Dialing:
         self._not_before = now + (_BACKOFF.after(self._failures) if self._failures else 0.0)
         self._away_since = now
         self._error, self._reason = error, str(error)
-        _log.warning("client %r lost its connection: %s", self._name, error, extra={"client": self._name})
+        _log.warning("client %r lost its connection: %s", self._name, self._reason, extra={"client": self._name})
         ending = asyncio.create_task(_end(adapter))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -150,7 +150,7 @@ class Dialing:
             logging.WARNING if news else logging.DEBUG,
             "waiting for client %r: %s; next try in %.2g s",
             self._name,
-            error,
+            self._reason,
             pause,
             extra={"client": self._name},
         )
