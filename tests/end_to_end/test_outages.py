@@ -76,6 +76,7 @@ class Traffic:
                 except BrokerError as error:
                     assert error.retryable, error
                     self.failures[type(error).__name__] += 1
+                    await asyncio.sleep(0.05)  # a client never repeats what may have been sent: this one does
                 else:
                     self.confirmed.add(number)
             await asyncio.sleep(0.001)
