@@ -71,7 +71,7 @@ class Client:
     @property
     def connected(self) -> bool:
         """Whether there is a connection that is not known to be lost."""
-        return self._link.connected
+        return self._link.adapter is not None
 
     async def ready(self, within: float | None = None) -> None:
         """Wait until there is a connection.
@@ -231,6 +231,8 @@ class Client:
 
     async def _live_to_send(self, deadline: float | None = None) -> Adapter:
         """The adapter, connected until that moment by the loop's clock; without one, within `wait`."""
+        if (adapter := self._link.adapter) is not None:
+            return adapter
         within = None if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time())
         try:
             return await self._link.live(within)

@@ -60,9 +60,9 @@ class Link:
         self._dialing = Dialing(name, connect)
 
     @property
-    def connected(self) -> bool:
-        """Whether there is a connection that is not known to be lost."""
-        return self._dialing.adapter is not None
+    def adapter(self) -> Adapter | None:
+        """The connection, if there is one that is not known to be lost."""
+        return self._dialing.adapter
 
     async def live(self, within: float | None = None) -> Adapter:
         """The adapter, connected now if it is not.
@@ -76,8 +76,7 @@ class Link:
             ConnectionLost: there was no connection in that time.
             BrokerError: as the adapter's `connect`.
         """
-        adapter = self._dialing.adapter
-        if adapter is not None:
+        if (adapter := self._dialing.adapter) is not None:
             return adapter
         self.refuse_if_closed()
         try:
