@@ -121,9 +121,8 @@ async def test_publishing_without_a_connection_fails_after_its_wait(way: Way) ->
 async def test_an_attempt_that_hangs_is_not_waited_for_longer(way: Way, broker: Broker) -> None:
     """It goes on, for whoever comes next."""
     client = way.client(0.05)
-    with broker.hold("connect"):
-        with pytest.raises(ConnectionLost, match="the first attempt is still under way"):
-            await client.publish("out", b"1")
+    with broker.hold("connect"), pytest.raises(ConnectionLost, match="the first attempt is still under way"):
+        await client.publish("out", b"1")
     await client.publish("out", b"2")
     await client.close()
     assert (len(way.attempts), broker.data("out")) == (1, [b"2"])

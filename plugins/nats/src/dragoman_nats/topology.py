@@ -48,7 +48,7 @@ def server_name(text: str) -> str:
 
 
 class Topology:
-    """What this connection knows of the server's streams; looks each channel up once, and again when its stream is gone."""
+    """What this connection knows of the server's streams; looks each channel up once, or when its stream is gone."""
 
     def __init__(self, manager: JetStreamManager, settings: NatsSettings) -> None:
         self._manager = manager
