@@ -48,6 +48,7 @@ async def running(
     *,
     handlers: Mapping[str, tuple[Function, Mapping[str, Any]]] | None = None,
     capabilities: frozenset[Capability] = EVERYTHING,
+    wait: float = 30.0,
     **settings: Any,
 ) -> AsyncIterator[Host]:
     """A host with one handler `work` on the queue `in`, or with several; of the clients `main` and `other`."""
@@ -58,7 +59,10 @@ async def running(
             for name, (_, given) in several.items()
         }
         config = Config.model_validate(
-            {"clients": {"main": {"adapter": "dictionary"}, "other": {"adapter": "dictionary"}}, "handlers": sections}
+            {
+                "clients": {name: {"adapter": "dictionary", "wait": wait} for name in ("main", "other")},
+                "handlers": sections,
+            }
         )
         async with Host(config, plugins=plugins(broker, capabilities), folder=Path("/nonexistent")) as host:
             yield host

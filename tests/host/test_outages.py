@@ -7,7 +7,14 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from dragoman.errors import AuthenticationFailed, ChannelNotFound, ConnectionLost, StorageFailed
+from dragoman.errors import (
+    AuthenticationFailed,
+    ChannelNotFound,
+    ConfigError,
+    ConnectionLost,
+    StorageFailed,
+    TimedOut,
+)
 from dragoman.handlers.handler import Context
 from dragoman.message import Message
 from tests.dictionary.broker import Broker
@@ -172,8 +179,8 @@ async def test_a_bug_in_a_plugin_ends_nothing(caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize(
     ("operation", "error"),
     [
-        ("connect", ConnectionLost("refused")),
         ("connect", AuthenticationFailed("wrong password")),
+        ("connect", StorageFailed("the file is corrupt")),
         ("subscribe", ChannelNotFound("there is no such channel")),
     ],
 )
@@ -185,6 +192,107 @@ async def test_what_is_refused_at_the_start_ends_the_start(operation: str, error
         async with running(broker, nothing):
             pytest.fail("it started")
     assert not broker.connections
+
+
+async def test_a_broker_that_is_away_at_the_start_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    """While connecting and while subscribing; one line says for what, and one that it is there."""
+    broker = Broker()
+    caplog.set_level("INFO", "dragoman.client")
+    broker.fail("connect", *(ConnectionLost("refused") for _ in range(3)))
+    broker.fail("subscribe", ConnectionLost("cut"), TimedOut("no leader"))
+    async with running(broker, nothing) as host:
+        put(broker, b"1")
+        await until(lambda: host.counters["work"].handled == 1)
+        assert not host.counters["work"].outages
+    said = [record.getMessage() for record in caplog.records if "client 'main'" in record.getMessage()]
+    assert [line for line in said if "waiting" in line] == [said[0]]
+    assert "waiting for client 'main': refused; next try in 0." in said[0]
+    assert "client 'main' is connected, after " in said[1]
+
+
+async def test_a_mistake_in_a_handler_is_told_also_while_a_broker_is_away() -> None:
+    """At once: nobody waits a night for that."""
+    broker = Broker()
+    broker.fail("connect", *(ConnectionLost("refused") for _ in range(1_000)))
+    with pytest.raises(ConfigError, match=r"handlers\.work\.python"):
+        async with running(broker, nothing, python="no_such_module:handle"):
+            pytest.fail("it started")
+    assert broker.calls["connect"] == 0
+
+
+async def test_an_outage_costs_no_message_its_tries() -> None:
+    """However often its handler fails for want of a connection, and whatever it makes of the error."""
+    broker = Broker()
+    attempts: list[int] = []
+
+    async def work(message: Message, context: Context) -> None:
+        attempts.append(context.attempt)
+        try:
+            await context.publish("out", message, client="other")
+        except Exception:
+            raise RuntimeError("something of my own") from None
+
+    options = {"publish": {"other": ["*"]}, "dead_letter": "dead", "retry": {"attempts": 2, "backoff": "1ms"}}
+    async with running(broker, work, wait=0, **options) as host:
+        other = host._connections["other"]
+        broker.fail("connect", *(ConnectionLost("refused") for _ in range(3)))
+        adapter = await other._link.live()
+        other._link.failed(ConnectionLost("cut"), adapter, ConnectionLost("cut"))
+        put(broker, b"1")
+        await until(lambda: broker.data("out"))
+        await until(lambda: not host.counters["work"].in_hand)
+        assert host.counters["work"].failed >= 3
+    assert set(attempts) == {1}
+    assert broker.data("dead") == []
+
+
+async def test_a_drain_waits_for_no_connection() -> None:
+    """A handler that waits for one to send with is told at once, and its message goes back."""
+    broker = Broker()
+    waiting = asyncio.Event()
+
+    async def work(message: Message, context: Context) -> None:
+        waiting.set()
+        await context.publish("out", message, client="other")
+
+    async with running(broker, work, publish={"other": ["*"]}) as host:
+        other = host._connections["other"]
+        broker.fail("connect", *(ConnectionLost("refused") for _ in range(1_000)))
+        other._link.failed(ConnectionLost("cut"), await other._link.live(), ConnectionLost("cut"))
+        put(broker, b"1")
+        await waiting.wait()
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1):
+            assert not await host.drain(30.0)
+    assert (broker.left("in", "work"), broker.data("out")) == ([b"1"], [])
+
+
+async def test_a_drain_ends_a_subscription_that_is_being_opened_again() -> None:
+    """A broker that does not answer keeps nobody."""
+    broker = Broker()
+    async with running(broker, nothing) as host:
+        await until(lambda: broker.calls["receive"])
+        with broker.hold("subscribe"):
+            broker.drop()
+            await until(lambda: broker.calls["subscribe"] == 2)
+            async with asyncio.timeout(1):
+                assert await host.drain(30.0)
+
+
+async def test_the_counters_say_what_a_handler_waits_for() -> None:
+    """As long as it does."""
+    broker = Broker()
+    async with running(broker, nothing) as host:
+        counters = host.counters["work"]
+        await until(lambda: broker.calls["receive"])
+        with broker.hold("connect"):
+            broker.drop()
+            await until(lambda: counters.outages)
+            assert counters.outages == {
+                "receive from 'in' of the client 'main'": "main: the connection was cut",
+            }
+        await until(lambda: not counters.outages)
+        assert counters.last_error == "main: the connection was cut"
 
 
 async def test_ready_means_that_every_subscription_is_confirmed() -> None:

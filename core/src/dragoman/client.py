@@ -7,15 +7,17 @@
                 print(delivery.message.data)
                 await orders.accept(delivery)
 
-A client checks what its adapter can do before it asks, and puts its own name into the errors. It never repeats a call
-by itself; a call that finds the connection lost fails, and the next one connects anew.
+A client checks what its adapter can do before it asks, and puts its own name into the errors. A call that finds no
+connection waits for one, for as long as the client's `wait` says. What may have reached the broker is never repeated.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import inf
 from typing import Final, Self
 
 from dragoman.adapter import (
@@ -50,7 +52,7 @@ class Client:
         self._link = link
 
     async def __aenter__(self) -> Self:
-        await self._link.live()
+        await self._link.live(0)  # whoever begins with a broker that is not there wants to know it now
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,6 +68,28 @@ class Client:
         """The adapter that it speaks through: its name, format and capabilities."""
         return self._link.type
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that is not known to be lost."""
+        return self._link.adapter is not None
+
+    async def ready(self, within: float | None = None) -> None:
+        """Wait until there is a connection.
+
+        Args:
+            within: seconds; None waits as long as it takes.
+
+        Raises:
+            ConnectionLost: there was none in that time, or `stop_waiting` was called.
+            AuthenticationFailed: and whatever else the broker refuses us for: that is not waited for.
+            Closed: the client was closed.
+        """
+        await self._link.live(inf if within is None else within)
+
+    def stop_waiting(self) -> None:
+        """From now on a call that finds no connection fails at once, and those that wait do so now. Never blocks."""
+        self._link.stop_waiting()
+
     async def publish(
         self,
         channel: Channel | str,
@@ -76,7 +100,7 @@ class Client:
     ) -> None:
         """Send messages to a channel, in order; returns when the broker has them all.
 
-        A cancelled call may have sent them.
+        Without a connection it waits for one. A cancelled call may have sent them.
 
         Args:
             channel: a channel, or the text that `Channel.parse` reads.
@@ -86,17 +110,26 @@ class Client:
             metadata: names and values.
 
         Raises:
+            ConnectionLost: there was no connection in time, and nothing was sent.
+            PublishFailed: the broker refused; or the connection broke, and `outcome_unknown` says so.
             BrokerError: as the adapter's `publish`, with the client's name as `where`.
             Unsupported: the adapter has no channels of that kind.
             TypeError: a `Message` was given together with `key`, `content_type` or `metadata`.
         """
         where = self._channel(channel)
         batch = as_messages(messages, key, content_type, metadata)
-        adapter = await self._link.live()
-        try:
-            await adapter.publish(where, batch)
-        except BrokerError as error:
-            raise await self._unsent(error, adapter) from error.__cause__
+        deadline: float | None = None
+        while True:
+            adapter = await self._live_to_send(deadline)
+            try:
+                return await adapter.publish(where, batch)
+            except BrokerError as error:
+                told = self._unsent(error, adapter)
+                now = asyncio.get_running_loop().time()
+                deadline = now + self._link.wait if deadline is None else deadline
+                # By the contract of adapters nothing was sent then; all else may have arrived, and is not repeated.
+                if not isinstance(error, ConnectionLost) or now >= deadline:
+                    raise told from error.__cause__
 
     @asynccontextmanager
     async def subscribe(
@@ -110,7 +143,7 @@ class Client:
     ) -> AsyncIterator[Subscription]:
         """A subscription that is open, and confirmed by the broker, inside `async with`.
 
-        Leaving the block closes it: what was not settled goes back to the broker.
+        Without a connection it waits for one. Leaving the block closes it: what was not settled goes back.
 
         Args:
             channel: a channel, or the text that `Channel.parse` reads.
@@ -136,7 +169,7 @@ class Client:
                 opened = await stack.enter_async_context(adapter.subscribe(where, options))
             except BrokerError as error:
                 lost = ConnectionLost("the connection was lost while subscribing")
-                raise await self._link.failed(error, adapter, lost) from error.__cause__
+                raise self._link.failed(error, adapter, lost) from error.__cause__
             subscription = Subscription(self._link, adapter, opened, where)
             stack.callback(subscription.end)
             yield subscription
@@ -151,10 +184,12 @@ class Client:
     ) -> Sequence[Message]:
         """Send a request and wait for its replies, as `dragoman.adapter.RequestReply.request` says.
 
+        Without a connection it waits for one. A request that may have been sent is never sent again.
+
         Args:
             channel: where those who answer are subscribed.
             message: the request; text is sent as UTF-8.
-            timeout: seconds; None waits until cancelled.
+            timeout: seconds, once it is sent; None waits until cancelled.
             expected: how many replies to wait for. None waits for one without a timeout, and with one for all that come
                 within it.
 
@@ -163,17 +198,18 @@ class Client:
 
         Raises:
             TimedOut: no reply came in time.
+            ConnectionLost: there was no connection in time, and nothing was sent; or it was lost while waiting.
             BrokerError: as the adapter's `request`, with the client's name as `where`.
             Unsupported: the adapter can't send requests.
         """
         self._link.require(Capability.REQUEST_REPLY)
         where = self._channel(channel)
         (request,) = as_messages((message,))
-        adapter = await self._link.live()
+        adapter = await self._live_to_send()
         try:
             return await _requests(adapter).request(where, request, timeout=timeout, expected=expected)
         except BrokerError as error:
-            raise await self._unsent(error, adapter) from error.__cause__
+            raise self._unsent(error, adapter) from error.__cause__
 
     async def reply(self, to: Message, *replies: MessageLike) -> None:
         """Answer a request, also several times; does nothing where `to` asked for no reply.
@@ -183,19 +219,30 @@ class Client:
             Unsupported: the adapter can't send replies.
         """
         self._link.require(Capability.REQUEST_REPLY)
-        adapter = await self._link.live()
+        adapter = await self._live_to_send()
         try:
             await _requests(adapter).reply(to, as_messages(replies))
         except BrokerError as error:
-            raise await self._unsent(error, adapter) from error.__cause__
+            raise self._unsent(error, adapter) from error.__cause__
 
     async def close(self) -> None:
         """Close every subscription and the connection. Idempotent; closes also when cancelled."""
         await self._link.close()
 
-    async def _unsent(self, error: BrokerError, adapter: Adapter) -> BrokerError:
+    async def _live_to_send(self, deadline: float | None = None) -> Adapter:
+        """The adapter, connected until that moment by the loop's clock; without one, within `wait`."""
+        if (adapter := self._link.adapter) is not None:
+            return adapter
+        within = None if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time())
+        try:
+            return await self._link.live(within)
+        except ConnectionLost as error:
+            error.hint = "nothing was sent"
+            raise
+
+    def _unsent(self, error: BrokerError, adapter: Adapter) -> BrokerError:
         lost = PublishFailed("the connection was lost while sending", outcome_unknown=True)
-        return await self._link.failed(error, adapter, lost)
+        return self._link.failed(error, adapter, lost)
 
     def _channel(self, channel: Channel | str) -> Channel:
         self._link.refuse_if_closed()
@@ -244,7 +291,7 @@ class Subscription:
         try:
             return await self._inner.receive(limit)
         except BrokerError as error:
-            raise await self._failed(error) from error.__cause__
+            raise self._failed(error) from error.__cause__
 
     async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Tell the broker what became of deliveries; returns when it has it.
@@ -258,7 +305,7 @@ class Subscription:
         try:
             await self._inner.settle(outcomes)
         except BrokerError as error:
-            raise await self._failed(error) from error.__cause__
+            raise self._failed(error) from error.__cause__
 
     async def accept(self, *deliveries: Delivery) -> None:
         """They are done: the broker forgets them. Raises as `settle`."""
@@ -288,7 +335,7 @@ class Subscription:
         try:
             return await self._inner.lag()
         except BrokerError as error:
-            raise await self._failed(error) from error.__cause__
+            raise self._failed(error) from error.__cause__
 
     def end(self) -> None:
         """Refuse every further call; leaving the `async with` block does it."""
@@ -298,10 +345,10 @@ class Subscription:
         if self._ended:
             raise Closed(f"the subscription to {str(self.channel)!r} is closed", where=self._link.name)
 
-    async def _failed(self, error: BrokerError) -> BrokerError:
+    def _failed(self, error: BrokerError) -> BrokerError:
         if self._ended:
             return self._link.named(error)
-        return await self._link.failed(error, self._adapter, ConnectionLost("the connection was lost"))
+        return self._link.failed(error, self._adapter, ConnectionLost("the connection was lost"))
 
 
 def _requests(adapter: Adapter) -> RequestReply:

@@ -1,17 +1,15 @@
-"""The live adapter behind a client: the one place that connects, gives a lost connection up, and says what failed.
+"""The live adapter behind a client: gives a lost connection up, says what failed, and what the adapter can't do.
 
-Everything about reconnecting belongs here. Today a lost adapter is closed and the next call connects anew; nothing is
-repeated, and nothing waits.
+How a connection is made, and made again, is in `dialing.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from dragoman.adapter import Adapter, AdapterType, Capability
+from dragoman.dialing import Dialing
 from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
 
 _CANNOT: Final = {
@@ -23,12 +21,17 @@ _CANNOT: Final = {
 }
 
 
+#: Seconds that a call waits for the connection, unless the configuration says otherwise.
+WAIT: Final = 30.0
+
+
 class Link:
-    """At most one live adapter, connected when it is first needed.
+    """At most one live adapter, connected when it is first needed, and again when it was lost.
 
     Attributes:
         name: the client's name; errors begin with it.
         type: what kind of adapter it is.
+        wait: seconds that a call waits for the connection.
         closed: whether `close` was called.
     """
 
@@ -38,6 +41,7 @@ class Link:
         adapter_type: AdapterType,
         connect: Callable[[], Awaitable[Adapter]],
         known: Iterable[AdapterType] = (),
+        wait: float = WAIT,
     ) -> None:
         """A link that is not connected yet.
 
@@ -46,48 +50,51 @@ class Link:
             adapter_type: see the class.
             connect: opens a connection, each time that one is needed.
             known: the installed adapters, to say which of them can do what this one can't.
+            wait: see the class.
         """
         self.name = name
         self.type = adapter_type
+        self.wait = wait
         self.closed = False
-        self._connect = connect
         self._known = known
-        self._adapter: Adapter | None = None
-        self._connecting = asyncio.Lock()
+        self._dialing = Dialing(name, connect)
 
-    async def live(self) -> Adapter:
+    @property
+    def adapter(self) -> Adapter | None:
+        """The connection, if there is one that is not known to be lost."""
+        return self._dialing.adapter
+
+    async def live(self, within: float | None = None) -> Adapter:
         """The adapter, connected now if it is not.
+
+        Args:
+            within: seconds to wait while the broker can't be reached; 0 fails with the first attempt that does. None is
+                the link's own `wait`.
 
         Raises:
             Closed: the link was closed.
-            ConnectionLost, AuthenticationFailed: as the adapter's `connect`.
+            ConnectionLost: there was no connection in that time.
+            BrokerError: as the adapter's `connect`.
         """
-        if self._adapter is not None:
-            return self._adapter
-        async with self._connecting:
-            self.refuse_if_closed()
-            if self._adapter is None:
-                self._adapter = await self._connected()
-            return self._adapter
-
-    async def _connected(self) -> Adapter:
+        if (adapter := self._dialing.adapter) is not None:
+            return adapter
+        self.refuse_if_closed()
         try:
-            adapter = await self._connect()
+            return await self._dialing.wait(self.wait if within is None else within)
         except BrokerError as error:
             raise self.named(error) from error.__cause__
-        if self.closed:  # while it was being opened
-            await adapter.close()
-            self.refuse_if_closed()
-        return adapter
+
+    def stop_waiting(self) -> None:
+        """From now on a call that finds no connection fails at once, and those that wait do so now. Never blocks."""
+        self.wait = 0.0
+        self._dialing.hurry()
 
     async def close(self) -> None:
         """Close the adapter. Idempotent; closes also when cancelled."""
         self.closed = True
-        adapter, self._adapter = self._adapter, None
-        if adapter is not None:
-            await adapter.close()
+        await self._dialing.close()
 
-    async def failed(self, error: BrokerError, adapter: Adapter, lost: BrokerError) -> BrokerError:
+    def failed(self, error: BrokerError, adapter: Adapter, lost: BrokerError) -> BrokerError:
         """What the caller of the adapter is told; a connection that was lost is given up here.
 
         Args:
@@ -95,12 +102,10 @@ class Link:
             adapter: which adapter that was.
             lost: what it means if the adapter had been given up meanwhile, so that it says `Closed`.
         """
-        if isinstance(error, Closed) and not self.closed and adapter is not self._adapter:
+        if isinstance(error, Closed) and not self.closed and adapter is not self._dialing.adapter:
             return self.named(lost)
-        if isinstance(error, ConnectionLost) and adapter is self._adapter:
-            self._adapter = None
-            with suppress(BrokerError):  # it is lost already
-                await adapter.close()
+        if isinstance(error, ConnectionLost):
+            self._dialing.lost(adapter, error)
         return self.named(error)
 
     def named(self, error: BrokerError) -> BrokerError:

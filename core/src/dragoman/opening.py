@@ -55,7 +55,8 @@ def open_client(name: str, config: ClientConfig, plugins: Plugins) -> Client:
         PluginError: its adapter is not installed.
     """
     adapter_type, settings = plugins.resolve(name, config)
-    return Client(Link(name, adapter_type, lambda: adapter_type.connect(settings), tuple(plugins.adapters.values())))
+    known = tuple(plugins.adapters.values())
+    return Client(Link(name, adapter_type, lambda: adapter_type.connect(settings), known, config.wait))
 
 
 def _section(source: Source, client: str | None, plugins: Plugins) -> tuple[str, ClientConfig]:

@@ -285,6 +285,8 @@ def _flaws_of_fields(kind: AdapterType) -> Iterator[str]:
         yield f"has a format {values['format']!r}, which is no FormatSpec"
     if not (isinstance(values["config"], type) and issubclass(values["config"], BaseModel)):
         yield "has a config that is no pydantic model"
+    elif taken := sorted({"adapter", "wait"} & values["config"].model_fields.keys()):
+        yield f"has a setting {taken[0]!r}, which every client has already"
     if unknown := [name for name in values["capabilities"] if not isinstance(name, Capability)]:
         yield f"declares {unknown[0]!r}, which is no Capability"
     if not callable(values["connect"]):

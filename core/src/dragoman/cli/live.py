@@ -65,16 +65,21 @@ class Live:
         self._console.print(Text(self._clean(text), "bold red" if name == "failed" else "bold"), soft_wrap=True)
 
     def counters(self, counters: Mapping[str, Counters]) -> None:
-        """The table, drawn anew, and the last error of each handler that had one."""
+        """The table, drawn anew, what each handler waits for, and the last error of each that had one."""
         figures = {name: self._rates.figures(name, one) for name, one in counters.items()}
+        waiting = [
+            Text(f"{name}: can't {what}: {self._clean(why)}", "yellow", no_wrap=True, overflow="ellipsis")
+            for name, one in figures.items()
+            for what, why in one.outages.items()
+        ]
         errors = [
             Text(f"{name}: {self._clean(one.last_error)}", "red", no_wrap=True, overflow="ellipsis")
             for name, one in figures.items()
-            if one.last_error
+            if one.last_error and one.last_error not in one.outages.values()
         ]
         if not self._live.is_started:
             self._live.start()
-        self._live.update(Group(_table(figures, self._console.width), *errors), refresh=True)
+        self._live.update(Group(_table(figures, self._console.width), *waiting, *errors), refresh=True)
 
     def close(self) -> None:
         """The table stays as it was last drawn; the cursor is back."""

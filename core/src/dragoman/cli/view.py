@@ -60,6 +60,7 @@ class Figures:
     p50: float | None
     p99: float | None
     last_error: str | None
+    outages: Mapping[str, str]
 
 
 class Rates:
@@ -86,6 +87,7 @@ class Rates:
             p50=_milliseconds(counters, 50),
             p99=_milliseconds(counters, 99),
             last_error=counters.last_error,
+            outages=dict(counters.outages),
         )
 
 

@@ -34,12 +34,15 @@ class Section(BaseModel):
 
 
 class ClientConfig(BaseModel):
-    """A named connection. The keys besides `adapter`, such as `url`, are the adapter's own; its plugin checks them."""
+    """A named connection. All but `adapter` and `wait`, such as `url`, is for the adapter: its plugin checks it."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     adapter: str | None = Field(
         None, description="which plugin speaks to the broker; without it the scheme of `url` decides"
+    )
+    wait: Duration = Field(
+        30.0, description="how long sending waits for the connection while the broker can't be reached"
     )
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

@@ -23,12 +23,12 @@ def schema(plugins: Plugins) -> dict[str, Any]:
     """The schema, in JSON Schema 2020-12: what `load` accepts, as far as a schema can tell, is valid in it."""
     found = Config.model_json_schema(schema_generator=_Generator)
     definitions = found["$defs"]
-    definitions.pop("ClientConfig")
+    own = definitions.pop("ClientConfig")["properties"]
     names = {kind.name: f"client.{kind.name}" for kind in plugins.adapters.values()}
     for kind in plugins.adapters.values():
         settings = kind.config.model_json_schema(schema_generator=_Generator, ref_template=_ref(kind))
         definitions |= {f"{names[kind.name]}.{name}": value for name, value in settings.pop("$defs", {}).items()}
-        definitions[names[kind.name]] = _client(kind, plugins, settings)
+        definitions[names[kind.name]] = _client(kind, plugins, settings, own["wait"])
     definitions["client"] = {
         "type": "object",
         "description": _documentation(ClientConfig),
@@ -89,7 +89,7 @@ def _ref(kind: AdapterType) -> str:
     return f"#/$defs/client.{kind.name}.{{model}}"
 
 
-def _client(kind: AdapterType, plugins: Plugins, settings: dict[str, Any]) -> dict[str, Any]:
+def _client(kind: AdapterType, plugins: Plugins, settings: dict[str, Any], wait: dict[str, Any]) -> dict[str, Any]:
     properties = settings.get("properties", {})
     adapter = {"const": kind.name, "description": f"the plugin: {_documentation(kind.config)}"}
     by_name: dict[str, Any] = {"required": ["adapter"]}
@@ -99,7 +99,7 @@ def _client(kind: AdapterType, plugins: Plugins, settings: dict[str, Any]) -> di
     return {
         **settings,
         "title": f"{kind.name} client",
-        "properties": {"adapter": adapter, **properties},
+        "properties": {"adapter": adapter, **properties, "wait": wait},
         "anyOf": [by_name, by_scheme] if schemes else [by_name],
     }
 

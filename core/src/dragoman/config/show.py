@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from dragoman.config.load import Source
 from dragoman.config.model import Config
 from dragoman.config.secrets import MASK, mask, secret_settings, without_passwords
+from dragoman.config.units import duration_text
 
 if TYPE_CHECKING:
     from dragoman.plugins import Plugins
@@ -30,7 +31,7 @@ def _client(name: str, config: Config, plugins: Plugins) -> dict[str, Any]:
     client = config.clients[name]
     adapter, settings = plugins.resolve(name, client)
     hidden = {key: MASK for key in client.settings if secret_settings(adapter.config, {key: client.settings[key]})}
-    return {"adapter": adapter.name, **_plain(settings), **hidden}
+    return {"adapter": adapter.name, "wait": duration_text(client.wait), **_plain(settings), **hidden}
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:

@@ -48,12 +48,29 @@ class HandlingContext:
       handler's to judge;
     * a call that was never awaited fails the try: nothing was sent;
     * a send that begins after the end of the try raises `Closed`.
+
+    Attributes:
+        attempt: which try it is, the first being 1.
+        away: whether a send failed while its client had no connection. Then it is not the message's fault that the try
+            failed, whatever the handler makes of the error.
     """
 
-    __slots__ = ("_begun", "_called", "_confirmed", "_ended", "_finished", "_message", "_outlet", "_unseen", "attempt")
+    __slots__ = (
+        "_begun",
+        "_called",
+        "_confirmed",
+        "_ended",
+        "_finished",
+        "_message",
+        "_outlet",
+        "_unseen",
+        "attempt",
+        "away",
+    )
 
     def __init__(self, outlet: Outlet, message: Message, attempt: int) -> None:
         self.attempt = attempt
+        self.away = False
         self._outlet = outlet
         self._message = message
         self._called = self._begun = self._finished = 0
@@ -99,9 +116,10 @@ class HandlingContext:
         """
         name = client or self._outlet.client
         where = self._outlet.grants.publish(name, channel)
-        send = self._outlet.clients[name].publish
+        sender = self._outlet.clients[name]
+        send = sender.publish
         return self._counted(
-            len(messages), lambda: send(where, *messages, key=key, content_type=content_type, metadata=metadata)
+            len(messages), sender, lambda: send(where, *messages, key=key, content_type=content_type, metadata=metadata)
         )
 
     def request(
@@ -123,8 +141,9 @@ class HandlingContext:
         """
         name = client or self._outlet.client
         where = self._outlet.grants.publish(name, channel)
-        send = self._outlet.clients[name].request
-        return self._counted(1, lambda: send(where, message, timeout=timeout, expected=expected))
+        sender = self._outlet.clients[name]
+        send = sender.request
+        return self._counted(1, sender, lambda: send(where, message, timeout=timeout, expected=expected))
 
     def reply(self, to: Message, *replies: MessageLike) -> Coroutine[Any, Any, None]:
         """Answer the message that is being handled, through its client; does nothing where it asked for no reply.
@@ -139,20 +158,22 @@ class HandlingContext:
         if address is not None and address != self._message.get("reply-to"):
             what = "no grant to reply to a message that it is not handling"
             raise NotGranted(what, where=f"handlers.{self.handler}", hint="publish there, with a grant")
-        send = self._outlet.clients[self._outlet.client].reply
-        return self._counted(len(replies), lambda: send(to, *replies))
+        sender = self._outlet.clients[self._outlet.client]
+        send = sender.reply
+        return self._counted(len(replies), sender, lambda: send(to, *replies))
 
-    def _counted(self, messages: int, send: Callable[[], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+    def _counted(self, messages: int, sender: Client, send: Callable[[], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         self._called += 1
-        return self._sent(messages, send)
+        return self._sent(messages, sender, send)
 
-    async def _sent(self, messages: int, send: Callable[[], Awaitable[T]]) -> T:
+    async def _sent(self, messages: int, sender: Client, send: Callable[[], Awaitable[T]]) -> T:
         self._begun += 1
         try:
             self._refuse_if_ended()
             result = await send()
         except BaseException as error:
             self._note(error)
+            self.away = self.away or not sender.connected
             raise
         finally:
             self._finished += 1

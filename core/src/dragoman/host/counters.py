@@ -71,6 +71,7 @@ class Counters:
         dropped: messages that were dropped after their last try.
         released: messages that went back to the broker: while draining or stopping, or because too many were waiting.
         last_error: the last failure in one line; None before the first.
+        outages: what it can't do at the moment, such as to receive from a channel, and why.
         latencies: seconds of each try that went well, from the call to the last confirmed send.
     """
 
@@ -85,4 +86,5 @@ class Counters:
     dropped: int = 0
     released: int = 0
     last_error: str | None = None
+    outages: dict[str, str] = field(default_factory=dict)
     latencies: Latencies = field(default_factory=Latencies)

@@ -26,12 +26,13 @@ class Failure:
     """What is known of a delivery that failed.
 
     Attributes:
-        tries: how many failed here.
+        tries: how many failed here, without those of `away`.
         first: when the first of them did.
         last: when the last of them did.
         reason: why it did, in one line.
         attempts: how many tries it got, those elsewhere included; 0 while another one is due.
         unsent: how often its dead letter could not be published.
+        away: how many tries failed because a client had no connection.
     """
 
     tries: int
@@ -40,12 +41,14 @@ class Failure:
     reason: str
     attempts: int = 0
     unsent: int = 0
+    away: int = 0
 
     @classmethod
-    def next(cls, earlier: Failure | None, reason: str) -> Failure:
-        """What is known after one more failure, now."""
+    def next(cls, earlier: Failure | None, reason: str, *, away: bool = False) -> Failure:
+        """What is known after one more failure, now; with `away` it was for want of a connection."""
         now = datetime.now(UTC)
-        return cls(1, now, now, reason) if earlier is None else cls(earlier.tries + 1, earlier.first, now, reason)
+        before = earlier or cls(0, now, now, reason)
+        return cls(before.tries + (not away), before.first, now, reason, away=before.away + away)
 
 
 def dead_letter(message: Message, failure: Failure, *, handler: str, client: str, channel: Channel) -> Message:

@@ -37,7 +37,8 @@ class Host:
         async with Host(config, plugins=load_plugins(), folder=Path.cwd()) as host:
             await host.wait()
 
-    Inside the block everything is connected, the handlers are loaded and every subscription is confirmed. Leaving it
+    Inside the block everything is connected, the handlers are loaded and every subscription is confirmed. Entering it
+    waits for brokers that can't be reached, and the log says for which. Leaving it
     closes all of it at once; `drain` first finishes what is in hand. Whatever way it ends, a message that was not
     accepted goes back to its broker.
     """
@@ -54,6 +55,7 @@ class Host:
         self._plugins = plugins
         self._folder = folder
         self._counters = {name: Counters() for name in config.handlers}
+        self._connections: dict[str, Client] = {}
         self._runners: list[Runner] = []
         self._serving: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
@@ -94,6 +96,7 @@ class Host:
         """Receive no more, finish what is in hand, settle it and close.
 
         What waits for another try goes back at once, and what fails meanwhile too: nothing is retried or dead-lettered.
+        Nothing waits any more for a broker that is away.
         After `grace` seconds the rest is cancelled and goes back. Cancelling the drain does the same at once.
 
         Returns:
@@ -102,6 +105,8 @@ class Host:
         before = self._released()
         for runner in self._runners:
             runner.stop()
+        for client in self._connections.values():
+            client.stop_waiting()
         await self._idle(grace)
         unfinished = bool(self._busy())
         await self.close()
@@ -149,10 +154,12 @@ class Host:
     # The start
 
     async def _start(self) -> None:
-        clients = self._clients()
+        clients = self._connections = self._clients()
         for client in clients.values():
-            await self._open.enter_async_context(client)
+            self._open.push_async_callback(client.close)
+        # Before anything is waited for: a mistake in a handler is told at once, also while a broker is away.
         handlers = await self._handlers()
+        await asyncio.gather(*(client.ready() for client in clients.values()))
         for name, handler in handlers.items():
             self._runners.append(self._runner(name, handler, clients))
         confirmed = [self._serve(source) for runner in self._runners for source in runner.sources]

@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import Final
 
 from dragoman.adapter import ACCEPT, Delivery, Reject
+from dragoman.backoff import Backoff
 from dragoman.config.model import HandlerConfig
 from dragoman.errors import DeadlineExceeded, HandlerFailed, Rejected
 from dragoman.handlers.handler import Handler
-from dragoman.host.backoff import Backoff
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.dead_letters import Failure, dead_letter
 from dragoman.host.outage import BACKOFF, Outage, one_line
@@ -57,7 +57,7 @@ class Runner:
         self._overdue: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._letters: set[asyncio.Task[None]] = set()
-        self._lettering = Outage("dead-letter", {"handler": name})
+        self._lettering = Outage("dead-letter", {"handler": name}, self.counters)
         self._halted = False
         self.sources = [Source(address, self, self.counters, name) for address in _addresses(config, name, outlet)]
 
@@ -158,7 +158,7 @@ class Runner:
         elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
             source.give_back(delivery)
         else:
-            self._failed(source, delivery, attempt, error)
+            self._failed(source, delivery, attempt, error, away=context.away)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
             asyncio.current_task().add_done_callback(asyncio.Task.exception)  # type: ignore[union-attr]
             raise error
@@ -189,7 +189,7 @@ class Runner:
 
     # What follows from a failure
 
-    def _failed(self, source: Source, delivery: Delivery, attempt: int, error: BaseException) -> None:
+    def _failed(self, source: Source, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
         reason = one_line(error)
         self.counters.failed += 1
         self.counters.last_error = reason
@@ -197,8 +197,11 @@ class Runner:
             self._say(logging.WARNING, delivery, attempt, "failed while draining, and goes back: %s", reason)
             source.give_back(delivery)
             return
-        source.failures[delivery] = failure = Failure.next(source.failures.get(delivery), reason)
-        if attempt < self._config.retry.attempts and not isinstance(error, Rejected):
+        away = away and not isinstance(error, Rejected)
+        source.failures[delivery] = failure = Failure.next(source.failures.get(delivery), reason, away=away)
+        if away:  # the client says that its broker is away; no message is given up for that
+            self._retry(source, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
+        elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
             self._retry(source, delivery, attempt, self._backoff.after(attempt))
         elif self._config.dead_letter is not None:
             self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
@@ -207,10 +210,12 @@ class Runner:
         else:
             self._exhausted(source, delivery, attempt, reason)
 
-    def _retry(self, source: Source, delivery: Delivery, attempt: int, delay: float) -> None:
+    def _retry(
+        self, source: Source, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
+    ) -> None:
         self.counters.retried += 1
         reason = source.failures[delivery].reason
-        self._say(logging.WARNING, delivery, attempt, "failed, next try in %.3g s: %s", delay, reason)
+        self._say(level, delivery, attempt, "failed, next try in %.3g s: %s", delay, reason)
         source.wait(delivery, delay, self._try_again)
 
     def _try_again(self, source: Source, delivery: Delivery) -> None:
@@ -272,7 +277,6 @@ class Runner:
 
     def _undelivered(self, source: Source, delivery: Delivery, failure: Failure, error: Exception) -> None:
         self._lettering.failed(error)
-        self.counters.last_error = one_line(error)
         failure.unsent += 1
         if source.stopping:
             source.give_back(delivery)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
 from dragoman.client import Client, Subscription
+from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
 from dragoman.host.dead_letters import Failure
 from dragoman.host.lanes import Lanes
-from dragoman.host.outage import Outage
+from dragoman.host.outage import Outage, one_line
 from dragoman.message import Channel
 
 #: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
@@ -22,6 +24,9 @@ from dragoman.message import Channel
 BATCH: Final = 128
 
 _RELEASE: Final = Release()
+#: Seconds after which what a source waits for is looked at again, so that the counters say what it is by now.
+_NEWS: Final = 5.0
+_log: Final = logging.getLogger("dragoman.host")
 
 
 class Work(Protocol):
@@ -90,10 +95,11 @@ class Source:
         self._room_made = asyncio.Event()
         self._stopped = asyncio.Event()
         self._receiving: asyncio.Task[None] | None = None
-        extra = {"handler": handler, "channel": str(address.channel), "client": address.client.name}
+        self._opening: asyncio.Timeout | None = None
+        self._extra = extra = {"handler": handler, "channel": str(address.channel), "client": address.client.name}
         at = f"{str(address.channel)!r} of the client {address.client.name!r}"
-        self._receipt = Outage(f"receive from {at}", extra)
-        self._settlement = Outage(f"settle messages of {at}", extra)
+        self._receipt = Outage(f"receive from {at}", extra, counters)
+        self._settlement = Outage(f"settle messages of {at}", extra, counters)
         can = address.client.type.capabilities
         self._broker_delays = Capability.DELAY in can and Capability.DELIVERY_COUNT in can
 
@@ -133,6 +139,8 @@ class Source:
         self._stopped.set()
         if self._receiving is not None:
             self._receiving.cancel()
+        if self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(asyncio.get_running_loop().time())
         for delivery in list(self._waiting):
             self._wake(delivery)
             self.give_back(delivery)
@@ -159,28 +167,49 @@ class Source:
     async def run(self) -> None:
         """Serve until it is stopped and everything in hand is settled. Cancelling it leaves that to the broker.
 
-        Ends early when the first subscription is refused; `confirmed` then has the error.
+        Waits for a broker that can't be reached, also at the start. Ends early when the first subscription is refused;
+        `confirmed` then has the error.
         """
         while not self.stopping:
             try:
                 await self._session()
             except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the handler either
-                if not self.confirmed.done():
+                if self._stopped.is_set():  # while that session ran
+                    _log.debug("ended while stopping: %s", one_line(error), extra=self._extra)
+                elif self.confirmed.done() or isinstance(error, UNREACHABLE):
+                    await self._pause(self._receipt.failed(error))
+                else:
                     self.confirmed.set_exception(error)
                     return
-                await self._pause(self._receipt.failed(error))
 
     async def _session(self) -> None:
-        address = self.address
         try:
-            async with address.client.subscribe(
-                address.channel, group=address.group, prefetch=self._bound
-            ) as subscription:
+            async with AsyncExitStack() as stack:
+                subscription = await self._subscribed(stack)
+                self._receipt.over()
                 if not self.confirmed.done():
                     self.confirmed.set_result(None)
                 await self._serve(subscription)
         finally:
             self._forget()
+
+    async def _subscribed(self, stack: AsyncExitStack) -> Subscription:
+        """The subscription, however long its broker is away; `stop` ends that."""
+        address = self.address
+        opening = address.client.subscribe(address.channel, group=address.group, prefetch=self._bound)
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                await self._connected()
+                return await stack.enter_async_context(opening)
+        finally:
+            self._opening = None
+
+    async def _connected(self) -> None:
+        while True:
+            try:
+                return await self.address.client.ready(_NEWS)
+            except ConnectionLost as error:
+                self._receipt.still(error)
 
     async def _serve(self, subscription: Subscription) -> None:
         receiving = self._receiving = asyncio.create_task(self._receive(subscription))

@@ -9,7 +9,7 @@ from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
 from dragoman.adapter import AdapterType, Capability, SubscribeOptions, Subscription
-from dragoman.errors import PayloadTooLarge, Unsupported
+from dragoman.errors import ChannelNotFound, PayloadTooLarge, PublishFailed, Unsupported
 from dragoman.hookspecs import hookimpl
 from dragoman.message import Channel, FormatSpec, Message
 from dragoman_nats.boundary import boundary
@@ -57,7 +57,18 @@ class NatsAdapter:
         self._connection.check()
         await self._topology.ready_to_publish(channel)
         if messages:
+            await self._publish(channel, messages)
+
+    async def _publish(self, channel: Channel, messages: Sequence[Message]) -> None:
+        try:
             await self._confirms.publish(channel.name, messages)
+        except ChannelNotFound as error:
+            if self._settings.streams == "leave":
+                raise
+            self._topology.forget(channel)
+            # There was one a moment ago: a cluster that elects a leader answers as if there were none.
+            what = "its stream does not answer: it has no leader now, or it was deleted"
+            raise PublishFailed(what, where=channel.name) from error
 
     def subscribe(self, channel: Channel, options: SubscribeOptions) -> AbstractAsyncContextManager[Subscription]:
         """See `dragoman.adapter.Adapter.subscribe`."""

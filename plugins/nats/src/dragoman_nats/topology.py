@@ -48,7 +48,7 @@ def server_name(text: str) -> str:
 
 
 class Topology:
-    """What this connection knows of the server's streams; looks each channel up once."""
+    """What this connection knows of the server's streams; looks each channel up once, or when its stream is gone."""
 
     def __init__(self, manager: JetStreamManager, settings: NatsSettings) -> None:
         self._manager = manager
@@ -69,6 +69,10 @@ class Topology:
                 self._streams.clear()  # names come from guests: the table stays bounded
             self._streams[channel.name] = name
         return name
+
+    def forget(self, channel: Channel) -> None:
+        """Look the channel up again the next time: its stream may be gone."""
+        self._streams.pop(channel.name, None)
 
     async def ready_to_publish(self, channel: Channel) -> None:
         """Make sure of the stream, unless streams are left alone: then the confirmation says what is missing."""
@@ -133,9 +137,13 @@ class Topology:
         )
         if durable is None:
             config.inactive_threshold = self._settings.inactive
-        with boundary(channel.name):
-            if durable is None or not await self._exists(stream, durable):
-                await self._manager.add_consumer(stream, config)
+        try:
+            with boundary(channel.name):
+                if durable is None or not await self._exists(stream, durable):
+                    await self._manager.add_consumer(stream, config)
+        except ChannelNotFound:
+            self.forget(channel)
+            raise
         return stream, str(config.name), durable is None
 
     async def _exists(self, stream: str, consumer: str) -> bool:

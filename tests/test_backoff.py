@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.host.backoff import Backoff
+from dragoman.backoff import Backoff
 
 
 def test_the_wait_doubles_up_to_the_longest() -> None:
