@@ -111,8 +111,11 @@ async def traffic(server: Server | Cluster[Any], name: str, **more: Any) -> Asyn
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Server:
-    """The one of that name; it needs a moment before its first crash, to write down what was made."""
+    """The one of that name, running and reachable whatever the test before did to it."""
     found: Server = request.getfixturevalue(request.param)
+    if not found.running:
+        found.start()
+    found.restore()
     return found
 
 
