@@ -121,6 +121,23 @@ def test_paths_begin_in_the_file_s_folder_wherever_the_command_runs(
     assert config.handlers["billing"].wasi.writable == {"/home": elsewhere / "x"}
 
 
+def test_a_mistaken_key_hides_no_other_mistake_of_its_handler(folder: Path, plugins: Plugins) -> None:
+    """What is wrong with the values, with the names and with what they refer to, all in one go."""
+    text = """
+    [handlers.billing]
+    python = "nowhere:handle"
+    client = "order"
+    concurency = 3
+    subscribe = [5]
+    """
+    found = _texts(folder, text, plugins)
+    assert set(found) == {
+        "handlers.billing.client",
+        "handlers.billing.concurency",
+        "handlers.billing.subscribe[0]",
+    }, found
+
+
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(folder: Path, plugins: Plugins) -> None:
     """Syntax of values, unknown keys, missing clients, files and settings are found in one go, with their lines."""
     text = """

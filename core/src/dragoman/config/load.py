@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -125,9 +126,9 @@ def examine(source: Source, plugins: Plugins) -> tuple[Config, list[Problem]]:
         config = Config.model_validate(source.table)
     except ValidationError as error:
         problems += problems_of(error, Config, source.table)
-        config = Config.model_validate(_without(source.table, error))
+        config = _right_part(source.table, error)
     config = _from_file(config, source)
-    problems += check(config, plugins, source.table)
+    problems += _further(check(config, plugins, source.table), problems)
     return config, source.located(_first_for_each_key(problems))
 
 
@@ -163,17 +164,39 @@ def _table(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError([Problem(str(path), "", f"is no TOML: {what}", line=line)]) from None
 
 
-def _without(table: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
-    # What is right is checked further in the same run, so that nobody has to mend a file in several rounds.
-    good = {key: dict(value) if isinstance(value, dict) else value for key, value in table.items()}
-    for details in error.errors(include_url=False, include_input=False, include_context=False):
-        top, *inner = details["loc"]
-        section = good.get(str(top))
-        if top in ("clients", "handlers") and inner and isinstance(section, dict):
-            section.pop(inner[0], None)
-        else:
-            good.pop(str(top), None)
-    return good
+def _right_part(table: Mapping[str, Any], error: ValidationError) -> Config:
+    """What is right, so that it is checked further in the same run, and nobody mends a file in several rounds.
+
+    First the mistaken keys go; a section that can't do without them goes next, and a whole table last.
+    """
+    good: dict[str, Any] = copy.deepcopy(dict(table))
+    for depth in (3, 2, 1):
+        for details in error.errors(include_url=False, include_input=False, include_context=False):
+            _drop(good, details["loc"][:depth])
+        try:
+            return Config.model_validate(good)
+        except ValidationError as remaining:
+            error = remaining
+    return Config()
+
+
+def _drop(table: dict[str, Any], path: Sequence[str | int]) -> None:
+    *parents, last = path
+    inner: Any = table
+    for key in parents:
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        inner.pop(last, None)
+
+
+def _further(found: Iterable[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """The problems that are not only there because a mistaken key was left out."""
+    keys = [problem.key for problem in known]
+    return [
+        one
+        for one in found
+        if not any(key == one.key or key.startswith((f"{one.key}.", f"{one.key}[")) for key in keys)
+    ]
 
 
 def _first_for_each_key(problems: Iterable[Problem]) -> list[Problem]:
