@@ -88,6 +88,24 @@ config_fiber_stack = _function("wasmtime_config_async_stack_size_set", None, _P,
 config_guest_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 config_async_components = _function("wasmtime_config_wasm_component_model_async_set", None, _P, c_bool)
 config_concurrency = _function("wasmtime_config_concurrency_support_set", None, _P, c_bool)
+config_pool = _function("wasmtime_pooling_allocation_strategy_set", None, _P, _P)
+pool_new = _function("wasmtime_pooling_allocation_config_new", _P)
+pool_delete = _function("wasmtime_pooling_allocation_config_delete", None, _P)
+pool_setting = {
+    name: _function(f"wasmtime_pooling_allocation_config_{name}_set", None, _P, type_)
+    for type_, names in (
+        (c_uint32, (
+            "total_component_instances", "total_core_instances", "total_stacks", "total_memories", "total_tables",
+            "max_memories_per_component", "max_memories_per_module", "max_tables_per_component",
+            "max_tables_per_module",
+        )),
+        (c_size_t, (
+            "max_component_instance_size", "max_core_instance_size", "max_memory_size", "table_elements",
+            "linear_memory_keep_resident", "table_keep_resident",
+        )),
+    )
+    for name in names
+}  # fmt: skip
 engine_new = _function("wasm_engine_new_with_config", _P, _P)
 engine_delete = _function("wasm_engine_delete", None, _P)
 
@@ -103,6 +121,7 @@ frames_delete = _function("wasm_frame_vec_delete", None, _P)
 wat_to_wasm = _function("wasmtime_wat2wasm", _P, c_char_p, c_size_t, _P)
 component_new = _function("wasmtime_component_new", _P, _P, c_char_p, c_size_t, _P, library=_FREE)
 component_serialize = _function("wasmtime_component_serialize", _P, _P, _P, library=_FREE)
+component_read = _function("wasmtime_component_deserialize", _P, _P, c_char_p, c_size_t, _P, library=_FREE)
 component_load = _function("wasmtime_component_deserialize_file", _P, _P, c_char_p, _P, library=_FREE)
 component_delete = _function("wasmtime_component_delete", None, _P)
 component_type = _function("wasmtime_component_type", _P, _P)

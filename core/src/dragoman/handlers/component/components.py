@@ -10,7 +10,7 @@ from typing import Final
 
 from dragoman.config.model import HandlerConfig, LimitsConfig, WasiConfig
 from dragoman.errors import ComponentError, HandlerError
-from dragoman.handlers.component import file, recognition
+from dragoman.handlers.component import file, pool, recognition
 from dragoman.handlers.component.bodies import INTERFACE, plain, spelled
 from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.engine import Engine
@@ -25,9 +25,6 @@ from dragoman.handlers.handler import Context
 from dragoman.message import Message
 
 _LOG: Final = logging.getLogger(__name__)
-#: Instances that may be in use at once, in all handlers together. Each takes some of the memory regions that the system
-#: allows a process, and the process ends when there are no more.
-_ROOM: Final = 1000
 #: Idle instances that a handler with `instances = "reuse"` keeps at most.
 _KEPT: Final = 64
 
@@ -44,7 +41,8 @@ class Components:
     def __init__(self, cache: Path | None = None) -> None:
         self._cache = Cache(cache or default_folder())
         self._engine = Engine()
-        self._room = asyncio.Semaphore(_ROOM)
+        self._pooled: Engine | None = None
+        self._room = asyncio.Semaphore(pool.ROOM)
         self._handlers: list[ComponentHandler] = []
 
     async def open(
@@ -80,8 +78,11 @@ class Components:
             progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
 
         component = await asyncio.to_thread(file.compiled, self._engine, self._cache, data, compiling)
-        shape = read_shape(self._engine.pointer, component)
-        program, entry = _linked(self._engine, component, shape, config.limits, config.wasi)
+        engine = self._engine
+        if config.instances == "fresh" and pool.fits(config.limits):
+            engine, component = await self._into_pool(component)
+        shape = read_shape(engine.pointer, component)
+        program, entry = _linked(engine, component, shape, config.limits, config.wasi)
         instances = Instances(program, self._room, _KEPT if config.instances == "reuse" else 0)
         try:
             instances.put(await instances.take())
@@ -93,11 +94,29 @@ class Components:
             raise
         return ComponentHandler(instances, entry)
 
+    async def _into_pool(self, component: int) -> tuple[Engine, int]:
+        """The same code on the engine with a pool, or as it is where it does not fit.
+
+        Instances that are kept don't belong there: they would take the places of those in use.
+        """
+        if self._pooled is None:
+            self._pooled = self._engine.pooled()
+        if self._pooled is None:
+            return self._engine, component
+        try:
+            moved = await asyncio.to_thread(lambda: self._pooled.adopt(self._engine.serialized(component)))
+        except ComponentError:
+            return self._engine, component
+        self._engine.discard(component)
+        return self._pooled, moved
+
     async def close(self) -> None:
-        """Close every handler and the engine. Idempotent."""
+        """Close every handler and the engines. Idempotent."""
         while self._handlers:
             await self._handlers.pop().close()
         self._engine.close()
+        if self._pooled is not None:
+            self._pooled.close()
 
 
 def _linked(

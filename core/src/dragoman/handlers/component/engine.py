@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from dragoman.errors import ComponentError
-from dragoman.handlers.component import capi
+from dragoman.handlers.component import capi, pool
 from dragoman.handlers.component.memory import CHARS, WORDS, Words
 
 if TYPE_CHECKING:
@@ -22,14 +22,17 @@ _GUEST_STACK: Final = 2 * 2**20
 
 
 class Engine:
-    """One compiler and runtime, for all components of a process.
+    """One compiler and runtime, for many components.
+
+    Args:
+        beside: the engine whose code this one takes over, to put the instances into a pool; see `pool`.
 
     Attributes:
         pointer: the engine in the C API.
         live: the instances by the address of their store's context, which is all that a host function is told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Engine | None = None) -> None:
         _enable_faulthandler()
         config = capi.config_new()
         capi.config_fuel(config, True)
@@ -37,8 +40,14 @@ class Engine:
         capi.config_guest_stack(config, _GUEST_STACK)
         capi.config_async_components(config, False)
         capi.config_concurrency(config, False)
+        if beside is not None:
+            pool.use(config)
         self.pointer: int = capi.engine_new(config)
-        self.live: dict[int, Instance] = {}
+        self.live: dict[int, Instance] = beside.live if beside is not None else {}
+
+    def pooled(self) -> Engine | None:
+        """Another engine, whose instances are put into a pool; None where the system has no room for one."""
+        return Engine(self) if pool.available(_FIBER_STACK) else None
 
     def compile(self, data: bytes) -> int:
         """Compile a component. Blocks, up to seconds; other threads go on meanwhile.
@@ -59,8 +68,19 @@ class Engine:
             return None
         return int(WORDS[out.index])
 
+    def adopt(self, code: bytes) -> int:
+        """Load compiled code that `serialized` of another engine of this process has given. Blocks for milliseconds.
+
+        Raises:
+            ComponentError: it does not fit into the pool.
+        """
+        out = Words(1)
+        if error := capi.component_read(self.pointer, code, len(code), out.address):
+            raise ComponentError(capi.message_of(error))
+        return int(WORDS[out.index])
+
     def serialized(self, component: int) -> bytes:
-        """The compiled code, for `load`."""
+        """The compiled code, for `load` and `adopt`."""
         out = Words(2)
         capi.check(capi.component_serialize(component, out.address))
         start = WORDS[out.index + 1]
