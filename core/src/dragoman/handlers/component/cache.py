@@ -71,12 +71,12 @@ class Cache:
             return None
         for path in paths:
             with contextlib.suppress(OSError), path.open("rb") as file:
-                genuine = _seal(key, file.fileno()) == path.name.split(".")[1]
+                if _seal(key, file.fileno()) != path.name.split(".")[1]:
+                    path.unlink(missing_ok=True)
                 # By the open file, so that it is the one that was checked.
-                if genuine and (component := engine.load(f"/proc/self/fd/{file.fileno()}")) is not None:
+                elif (component := engine.load(f"/proc/self/fd/{file.fileno()}")) is not None:
                     os.utime(path)
                     return component
-                path.unlink(missing_ok=True)
         return None
 
     def _store(self, name: str, code: bytes) -> None:

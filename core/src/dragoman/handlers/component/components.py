@@ -80,7 +80,7 @@ class Components:
         component = await asyncio.to_thread(file.compiled, self._engine, self._cache, data, compiling)
         engine = self._engine
         if config.instances == "fresh" and pool.fits(config.limits):
-            engine, component = await self._into_pool(component)
+            engine, component = await self._into_pool(component, data)
         shape = read_shape(engine.pointer, component)
         program, entry = _linked(engine, component, shape, config.limits, config.wasi)
         instances = Instances(program, self._room, _KEPT if config.instances == "reuse" else 0)
@@ -94,21 +94,25 @@ class Components:
             raise
         return ComponentHandler(instances, entry)
 
-    async def _into_pool(self, component: int) -> tuple[Engine, int]:
-        """The same code on the engine with a pool, or as it is where it does not fit.
+    async def _into_pool(self, component: int, data: bytes) -> tuple[Engine, int]:
+        """The same code on the engine with a pool; as it is where it does not fit.
 
         Instances that are kept don't belong there: they would take the places of those in use.
         """
+        engine = self._engine
         if self._pooled is None:
-            self._pooled = self._engine.pooled()
-        if self._pooled is None:
-            return self._engine, component
+            self._pooled = engine.pooled()
+        if (pooled := self._pooled) is None:
+            return engine, component
         try:
-            moved = await asyncio.to_thread(lambda: self._pooled.adopt(self._engine.serialized(component)))
+            # From the file where there is one: processes then share it, and memories start as a copy of its pages.
+            moved = await asyncio.to_thread(
+                self._cache.component, pooled, data, lambda: pooled.adopt(engine.serialized(component))
+            )
         except ComponentError:
-            return self._engine, component
-        self._engine.discard(component)
-        return self._pooled, moved
+            return engine, component
+        engine.discard(component)
+        return pooled, moved
 
     async def close(self) -> None:
         """Close every handler and the engines. Idempotent."""
