@@ -1,13 +1,15 @@
 """What a message costs in a component, beside the same guest and host functions on wasmtime-py's public API.
 
-The guest reads its message, makes another, sets content type and metadata and sends it: six calls of the host. Both
-sides make a new store and instance for each message, and both have the component compiled. `reuse` is our side with an
-instance that is kept. The host functions do the same on both sides: tables of objects, and a list for what is sent.
+The guest `upper` reads its message, makes another, sets content type and metadata and sends it: six calls of the host;
+`noop` drops its message, so that what remains is the price of calling a component at all. Both sides make a new store
+and instance for each message, and both have the component compiled. `reuse` is our side with an instance that is kept.
+The host functions do the same on both sides: tables of objects, and a list for what is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
@@ -24,8 +26,8 @@ from dragoman.handlers.component.components import Components
 from dragoman.message import Message
 
 ROUNDS = 7
-#: Bytes of a body, messages in a round, and the ratio that is wanted.
-SIZES = ((256, 400, 4), (4096, 100, 15), (65_536, 8, None))
+#: The guest, bytes of a body, messages in a round, and the ratio that is wanted.
+CASES = (("noop", 256, 400, None), ("upper", 256, 400, 4), ("upper", 4096, 100, 15), ("upper", 65_536, 8, None))
 VERSION = "0.2.0-draft"
 
 Run = Callable[[bytes, int], Awaitable[float]]
@@ -92,7 +94,12 @@ class PublicApi:
         self._objects.clear()
 
 
-def ours(handler: Any) -> Run:
+def answers(guest_name: str, data: bytes, count: int) -> list[bytes]:
+    """The bodies that a guest sends for so many messages."""
+    return [data.upper()] * count if guest_name == "upper" else []
+
+
+def ours(guest_name: str, handler: Any) -> Run:
     """Seconds per message on our engine."""
 
     async def run(data: bytes, count: int) -> float:
@@ -101,13 +108,13 @@ def ours(handler: Any) -> Run:
         for _ in range(count):
             await handler.handle(message, context)
         took = perf_counter() - start
-        assert [sent.data for _, _, sent in context.sent] == [data.upper()] * count
+        assert [sent.data for _, _, sent in context.sent] == answers(guest_name, data, count)
         return took / count
 
     return run
 
 
-def theirs(host: PublicApi) -> Run:
+def theirs(guest_name: str, host: PublicApi) -> Run:
     """Seconds per message on the public API."""
 
     async def run(data: bytes, count: int) -> float:
@@ -116,41 +123,44 @@ def theirs(host: PublicApi) -> Run:
         for _ in range(count):
             host.handle(data)
         took = perf_counter() - start
-        assert [bytes(message["data"]) for _, _, message in host.sent] == [data.upper()] * count
+        assert [bytes(message["data"]) for _, _, message in host.sent] == answers(guest_name, data, count)
         return took / count
 
     return run
 
 
+async def sides(components: Components, name: str) -> dict[str, Run]:
+    """The ways to run a guest."""
+    found = {"public API": theirs(name, PublicApi(guest(name)))}
+    for instances in ("fresh", "reuse"):
+        config = HandlerConfig.model_validate({"component": guest(name), "client": "default", "instances": instances})
+        found[instances] = ours(name, await components.open("bench", config))
+    return found
+
+
 async def measure() -> list[Figure]:
     """All figures, in rounds that take every side in turn."""
-    path = guest("upper")
     with TemporaryDirectory() as cache:
         components = Components(Path(cache))
-        sides: dict[str, Run] = {"public API": theirs(PublicApi(path))}
-        for name, instances in (("fresh", "fresh"), ("reuse", "reuse")):
-            config = HandlerConfig.model_validate({"component": path, "client": "default", "instances": instances})
-            sides[name] = ours(await components.open("bench", config))
-        times: dict[tuple[int, str], list[float]] = {(size, name): [] for size, *_ in SIZES for name in sides}
+        runs = {name: await sides(components, name) for name in ("noop", "upper")}
+        times: dict[tuple[str, int, str], list[float]] = defaultdict(list)
         for _ in range(ROUNDS):
-            for size, count, _ in SIZES:
-                for name, run in sides.items():
-                    few = count if name != "public API" else max(2, count // 10)
-                    times[size, name].append(await run(b"a" * size, few))
+            for name, size, count, _ in CASES:
+                for side, run in runs[name].items():
+                    few = count if side != "public API" else max(2, count // 10)
+                    times[name, size, side].append(await run(b"a" * size, few))
         await components.close()
-    return [figure for size, _, target in SIZES for figure in _figures(times, size, target, list(sides))]
+    return [figure for name, size, _, target in CASES for figure in _figures(times, name, size, target)]
 
 
-def _figures(
-    times: dict[tuple[int, str], list[float]], size: int, target: int | None, names: list[str]
-) -> list[Figure]:
-    base, *rest = names
-    slow = median(times[size, base]) * 1e6
-    figures = [Figure(f"{size} B, {base}", slow, "µs/message")]
-    for name in rest:
-        value = median(times[size, name]) * 1e6
-        wanted = f">= {target}" if target and name == "fresh" else ""
-        figures.append(Figure(f"{size} B, {name}", value, "µs/message", slow / value, base, wanted))
+def _figures(times: dict[tuple[str, int, str], list[float]], name: str, size: int, target: int | None) -> list[Figure]:
+    label = f"{size} B" if name == "upper" else f"{size} B, no-op"
+    slow = median(times[name, size, "public API"]) * 1e6
+    figures = [Figure(f"{label}, public API", slow, "µs/message")]
+    for side in ("fresh", "reuse"):
+        value = median(times[name, size, side]) * 1e6
+        wanted = f">= {target}" if target and side == "fresh" else ""
+        figures.append(Figure(f"{label}, {side}", value, "µs/message", slow / value, "public API", wanted))
     return figures
 
 

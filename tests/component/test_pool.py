@@ -1,4 +1,4 @@
-"""Instances that are put into a pool are as fresh as any, the pool is never exhausted, and what does not fit works too."""
+"""Instances in a pool are as fresh as any, the pool is never exhausted, and what does not fit runs outside of it."""
 
 import asyncio
 import contextlib

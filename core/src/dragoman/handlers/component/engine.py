@@ -61,7 +61,7 @@ class Engine:
         return int(WORDS[out.index])
 
     def load(self, path: str) -> int | None:
-        """Load compiled code from a file that is known to be our own; None if it is for another engine, or doesn't fit."""
+        """Load compiled code from a file that is known to be our own; None if this engine can't take it."""
         out = Words(1)
         if error := capi.component_load(self.pointer, path.encode(), out.address):
             capi.error_delete(error)
