@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 #: It has a test of its own, in an environment of its own.
 ELSEWHERE = {"docs/write-an-adapter.md"}
 PAGES = [page for page in generate.pages() if str(page.relative_to(ROOT)) not in ELSEWHERE]
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 def _name(page: Path) -> str:
@@ -111,6 +111,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     found.close()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_a_page_can_be_followed(page: Path, reader: Reader) -> None:
     """Its files are written, its commands run, and they print what the page shows."""
