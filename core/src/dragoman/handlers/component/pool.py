@@ -27,7 +27,8 @@ _TABLES: Final = 16
 _MEMORY: Final = 2**32
 _TABLE_ELEMENTS: Final = 100_000
 #: Bytes at the start of each memory and table that stay in place and are made zero; what lies behind them is given back
-#: to the system. Zeros are cheaper than a new page up to about here.
+#: to the system. Writing zeros is cheaper than asking for new pages; the price is this much for every place in the pool
+#: that was ever used.
 _RESIDENT: Final = 64 * 2**10
 #: No bound of ours: what describes an instance is allocated as it is needed.
 _ANY: Final = 2**26
