@@ -1,4 +1,4 @@
-"""`wit/core/` is a complete WIT package, and says what the host provides."""
+"""Each folder in `wit/` is a complete WIT package, and says what the host provides."""
 
 import re
 import subprocess
@@ -12,17 +12,41 @@ from dragoman.handlers.component.inspection import inspect
 from tests.component.harness import COMPILED
 from tests.guests.build import ROOT, guest
 
-WIT = ROOT / "wit" / "core"
+WIT = ROOT / "wit"
+#: Every package with its worlds, each with the interfaces that it imports.
+WORLDS = {
+    "core": {
+        "imports": "types producer",
+        "imports-request-reply": "types producer request_reply",
+        "messaging-core": "types producer",
+        "messaging-request-reply": "types producer request_reply",
+    },
+    "core/2024-10": {"messaging-core": "types producer", "messaging-request-reply": "types producer request_reply"},
+    "events": {"service": "types pub sub"},
+    "formats": {"messaging": "messaging_types producer consumer"},
+    "formats/2023-06": {"messaging": "messaging_types producer consumer"},
+    "topics": {"imports": "types producer consumer", "messaging": "types producer consumer"},
+    "topics/2024-05": {"messaging": "types producer consumer"},
+    "wasmcloud": {"imports": "types consumer", "messaging": "types consumer"},
+    "wasmcloud/0.1": {"messaging": "types consumer"},
+    "wasmcloud/0.3": {"messaging-core": "types producer", "messaging-request-reply": "types producer request_reply"},
+}
 
 
-@pytest.mark.parametrize("world", ["imports", "imports-request-reply", "messaging-core", "messaging-request-reply"])
-def test_every_world_gives_bindings(world: str, tmp_path: Path) -> None:
-    """componentize-py understands the package."""
+@pytest.mark.parametrize(("package", "world"), [(package, world) for package in WORLDS for world in WORLDS[package]])
+def test_every_world_gives_bindings(package: str, world: str, tmp_path: Path) -> None:
+    """componentize-py understands each package."""
     tool = Path(sys.executable).with_name("componentize-py")
-    subprocess.run([tool, "-d", WIT, "-w", world, "bindings", tmp_path / world], check=True, capture_output=True)
-    names = {path.stem for path in (tmp_path / world / "wit_world" / "imports").glob("*.py")}
-    assert {"types", "producer"} <= names
-    assert ("request_reply" in names) == world.endswith("request-reply")
+    command = [tool, "-d", WIT / package, "-w", world, "bindings", tmp_path / world]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    names = {path.stem for path in (tmp_path / world / "wit_world" / "imports").glob("*.py")} - {"__init__"}
+    assert names == set(WORLDS[package][world].split())
+
+
+def test_no_package_is_left_out() -> None:
+    """A folder with WIT in it is one of those above."""
+    assert {str(path.parent.relative_to(WIT)) for path in WIT.rglob("*.wit")} == set(WORLDS)
 
 
 def test_the_host_provides_what_the_package_says() -> None:
