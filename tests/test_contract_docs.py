@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dragoman import adapter, errors, hookspecs
+from dragoman.message import PORTABLE_NAMES
 
 REFERENCE = (Path(__file__).parents[1] / "docs" / "reference" / "adapter-contract.md").read_text()
 #: Everything between backticks; of a call, the name alone.
@@ -55,7 +56,15 @@ def test_the_search_finds_what_there_is() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*_hooks(), *_methods(), *_attributes(), *_classes(), *_errors(), *(one.value for one in adapter.Capability)],
+    [
+        *_hooks(),
+        *_methods(),
+        *_attributes(),
+        *_classes(),
+        *_errors(),
+        *(one.value for one in adapter.Capability),
+        *PORTABLE_NAMES,
+    ],
 )
 def test_the_reference_explains(name: str) -> None:
     """Every hook, protocol, method, attribute, capability and error is in docs/reference/adapter-contract.md."""

@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 ChannelKind = Literal["queue", "topic"]
 
-#: Names in metadata that every adapter understands and translates to its broker's own.
+#: Names in metadata that every adapter understands and translates to its broker's own. `ttl` is in seconds, `time` is
+#: RFC 3339; docs/reference/adapter-contract.md says what each means.
 PORTABLE_NAMES: Final = (
     "content-type",
     "message-id",

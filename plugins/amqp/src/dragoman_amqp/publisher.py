@@ -56,7 +56,7 @@ class _Call:
             self.done.set_exception(error)
 
 
-class Replies(Protocol):
+class ReplyListener(Protocol):
     """Whoever waits for replies to what a publisher sends."""
 
     @property
@@ -87,7 +87,7 @@ class Publisher(Listener):
         settings: AmqpSettings,
         where: str,
         find_way: Callable[[], Awaitable[Way]],
-        replies: Replies | None = None,
+        replies: ReplyListener | None = None,
     ) -> None:
         """A publisher that opens its AMQP channel with the first message.
 

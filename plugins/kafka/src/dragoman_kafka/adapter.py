@@ -20,6 +20,7 @@ from dragoman_kafka import sockets, starts
 from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
 from dragoman_kafka.producer import Publisher
+from dragoman_kafka.requests import Requests
 from dragoman_kafka.settings import FOREVER_MS, KafkaSettings
 from dragoman_kafka.subscription import KafkaSubscription
 from dragoman_kafka.topics import Topics
@@ -36,6 +37,7 @@ class KafkaAdapter:
         self._settings = settings
         self._topics = Topics(producer, settings)
         self._publisher = Publisher(producer, self._topics, settings)
+        self._requests = Requests(self._publisher, self._topics, settings, lambda: self._consumer(None, Extensions()))
         self._subscriptions: set[KafkaSubscription] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -45,6 +47,18 @@ class KafkaAdapter:
         All or a prefix arrives of what goes to each partition. Waits at most the setting `timeout`.
         """
         return self._publisher.publish(channel, messages)
+
+    async def request(
+        self, channel: Channel, message: Message, *, timeout: float | None, expected: int | None
+    ) -> Sequence[Message]:
+        """See `dragoman.adapter.RequestReply.request`. The replies come in the topic `reply_topic`."""
+        self._check_open()
+        return await self._requests.request(channel, message, timeout=timeout, expected=expected)
+
+    async def reply(self, to: Message, replies: Sequence[Message]) -> None:
+        """See `dragoman.adapter.RequestReply.reply`."""
+        self._check_open()
+        await self._requests.reply(to, replies)
 
     def subscribe(self, channel: Channel, options: SubscribeOptions) -> AbstractAsyncContextManager[KafkaSubscription]:
         """See `dragoman.adapter.Adapter.subscribe`."""
@@ -101,7 +115,7 @@ class KafkaAdapter:
         finally:
             await sockets.stop(consumer)
 
-    def _consumer(self, group: str, extensions: Extensions) -> AIOKafkaConsumer:
+    def _consumer(self, group: str | None, extensions: Extensions) -> AIOKafkaConsumer:
         settings = self._settings
         session = int(settings.session_timeout * 1000)
         options: dict[str, Any] = {
@@ -134,7 +148,7 @@ class KafkaAdapter:
         await self._publisher.close()
         await self._topics.close()
         closing = [each.close() for each in self._subscriptions]
-        await asyncio.gather(*closing, sockets.stop(self._producer), return_exceptions=True)
+        await asyncio.gather(*closing, self._requests.close(), sockets.stop(self._producer), return_exceptions=True)
 
 
 def _join(
@@ -224,6 +238,7 @@ KAFKA: Final = AdapterType(
             Capability.ORDER,
             Capability.REDELIVERY,
             Capability.REPLAY,
+            Capability.REQUEST_REPLY,
             Capability.LAG,
         }
     ),

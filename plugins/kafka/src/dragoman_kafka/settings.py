@@ -39,6 +39,9 @@ class KafkaSettings(BaseModel):
     create_topics: bool = Field(False, description="whether a topic that is missing is created")
     topic_partitions: int | None = Field(None, ge=1, description="of a created topic; the broker's default without it")
     topic_replication: int | None = Field(None, ge=1, description="of a created topic; the broker's default without it")
+    reply_topic: str = Field(
+        "dragoman.replies", min_length=1, description="where replies to our requests come, those of other clients too"
+    )
     timeout: Duration = Field(
         30.0, gt=0, description="how long publishing, settling and subscribing wait for brokers that are away"
     )

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 from uuid import uuid4
 
-from dragoman.errors import BrokerError, TimedOut
+from dragoman.errors import BrokerError
 from dragoman.message import Channel, Message
+from dragoman.replies import Replies
 from dragoman_mqtt.confirms import Confirms
 from dragoman_mqtt.packets import Publish
 from dragoman_mqtt.records import decode
 from dragoman_mqtt.settings import MqttSettings
 from dragoman_mqtt.topics import Channels
 from dragoman_mqtt.wire import Wire
-
-#: Replies kept for one request; what comes beyond is dropped.
-_MOST: Final = 10_000
-
-
-class _Waiting:
-    """The replies to one request so far."""
-
-    def __init__(self) -> None:
-        self.replies: list[Message] = []
-        self.error: BrokerError | None = None
-        self.changed = asyncio.Event()
 
 
 class Requests:
@@ -36,7 +24,7 @@ class Requests:
         self._confirms = confirms
         self._envelope = settings.envelope
         self._prefix = f"{settings.reply_topic}/{uuid4().hex}"
-        self._open: dict[bytes, _Waiting] = {}
+        self._replies: Replies[bytes] = Replies()
         self._channels = Channels("topic")
         self._listening = False
         self._turn = asyncio.Lock()
@@ -54,21 +42,12 @@ class Requests:
         inbox = f"{self._prefix}/{uuid4().hex}"
         correlation = message.get("correlation-id") or uuid4().hex
         asking = message.with_metadata(reply_to=inbox, correlation_id=correlation)
-        waiting = self._open[inbox.encode()] = _Waiting()
-        wanted = expected if expected is not None else (1 if timeout is None else _MOST)
-        try:
-            async with asyncio.timeout(timeout):
-                await self._confirms.publish(channel, [asking])
-                while len(waiting.replies) < wanted and waiting.error is None:
-                    waiting.changed.clear()
-                    await waiting.changed.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._open[inbox.encode()]
-        if waiting.replies:
-            return waiting.replies
-        raise waiting.error or TimedOut(f"no reply within {timeout:g} s", where=channel.name)
+
+        async def send() -> None:
+            await self._confirms.publish(channel, [asking])
+
+        key = inbox.encode()
+        return await self._replies.gather(key, send, where=channel.name, timeout=timeout, expected=expected)
 
     async def _listen(self) -> None:
         async with self._turn:
@@ -88,16 +67,12 @@ class Requests:
     def came(self, packets: list[Publish]) -> None:
         """Replies, perhaps to requests that had enough."""
         for packet in packets:
-            waiting = self._open.get(packet.topic)
-            if waiting is not None and len(waiting.replies) < _MOST:
+            if packet.topic in self._replies:
                 channel = self._channels.of(packet.topic)
-                waiting.replies.append(decode(packet, channel, envelope=self._envelope))
-                waiting.changed.set()
+                self._replies.came(packet.topic, decode(packet, channel, envelope=self._envelope))
             if packet.qos:
                 self._wire.settle(packet.number, packet.qos)
 
     def lost(self, error: BrokerError) -> None:
         """The connection is gone."""
-        for waiting in self._open.values():
-            waiting.error = error
-            waiting.changed.set()
+        self._replies.lost(error)

@@ -6,28 +6,15 @@ protocol's own reply subject for its confirmation. Without a stream it is a requ
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 from uuid import uuid4
 
 from dragoman.errors import BrokerError, PayloadTooLarge, TimedOut
 from dragoman.message import Channel, Message
+from dragoman.replies import Replies
 from dragoman_nats.boundary import boundary
 from dragoman_nats.connection import Connection
 from dragoman_nats.records import Subjects, decode, encode_headers, status_of
-
-#: Replies kept for one request; what comes beyond is dropped.
-_MOST: Final = 10_000
-
-
-class _Waiting:
-    """The replies to one request so far."""
-
-    def __init__(self) -> None:
-        self.replies: list[Message] = []
-        self.error: BrokerError | None = None
-        self.changed = asyncio.Event()
 
 
 class Requests:
@@ -36,7 +23,7 @@ class Requests:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._prefix = connection.wire.new_inbox()
-        self._open: dict[bytes, _Waiting] = {}
+        self._replies: Replies[bytes] = Replies()
         self._subjects = Subjects("queue")
         self._stop_listening = connection.listen(self._complained)
 
@@ -64,21 +51,8 @@ class Requests:
         expected: int | None,
     ) -> Sequence[Message]:
         """Send, and wait as `dragoman.adapter.RequestReply.request` says."""
-        waiting = self._open[inbox.encode()] = _Waiting()
-        wanted = expected if expected is not None else (1 if timeout is None else _MOST)
-        try:
-            async with asyncio.timeout(timeout):
-                await send()
-                while len(waiting.replies) < wanted and waiting.error is None:
-                    waiting.changed.clear()
-                    await waiting.changed.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._open[inbox.encode()]
-        if waiting.replies:
-            return waiting.replies
-        raise waiting.error or TimedOut(f"no reply within {timeout:g} s", where=channel.name)
+        key = inbox.encode()
+        return await self._replies.gather(key, send, where=channel.name, timeout=timeout, expected=expected)
 
     async def core(self, channel: Channel, inbox: str, message: Message) -> None:
         """Send a request of core NATS."""
@@ -107,17 +81,13 @@ class Requests:
             await self._connection.wire.read_by_server()
 
     def _answered(self, subject: bytes, _reply: bytes, headers: bytes | None, data: bytes) -> None:
-        waiting = self._open.get(subject)
-        if waiting is None:
+        if subject not in self._replies:
             return  # its request had enough
         if not data and (status := status_of(headers)) is not None:
-            waiting.error = TimedOut("nobody is there to answer", where=f"status {status.code}")
-        elif len(waiting.replies) < _MOST:
-            waiting.replies.append(decode(data, headers, self._subjects.channel(subject)))
-        waiting.changed.set()
+            self._replies.failed(subject, TimedOut("nobody is there to answer", where=f"status {status.code}"))
+        else:
+            self._replies.came(subject, decode(data, headers, self._subjects.channel(subject)))
 
     def _complained(self, error: BrokerError) -> None:
         if not self._connection.wire.is_connected:
-            for waiting in self._open.values():
-                waiting.error = error
-                waiting.changed.set()
+            self._replies.lost(error)
