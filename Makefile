@@ -1,6 +1,8 @@
 # Each of these does its own set-up: a fresh machine needs Python 3.11 or newer and git, and nothing by hand.
 # The environment is .venv; it is made anew only when what it is made of has changed.
 BIN := .venv/bin
+# What `make demo` runs on: embedded, kafka, amqp, mqtt or nats.
+BROKER := embedded
 READY := .venv/.ready
 MEMBERS := core/pyproject.toml $(wildcard plugins/[!_]*/pyproject.toml)
 
@@ -12,7 +14,7 @@ $(READY): $(MEMBERS) constraints.txt dev-requirements.txt .ci/setup
 	touch $@
 
 demo: $(READY)
-	$(BIN)/python examples/orders/demo.py
+	$(BIN)/python examples/orders/demo.py --broker $(BROKER)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses 4 --dist loadgroup

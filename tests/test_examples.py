@@ -21,7 +21,11 @@ import dragoman
 
 ROOT = Path(__file__).parents[1]
 ORDERS = ROOT / "examples" / "orders"
+#: Configurations that the demo writes.
+GENERATED = ("python.toml", "kafka.toml", "amqp.toml", "mqtt.toml", "nats.toml")
 MODULES = ("make_orders", "rates", "rules")
+#: Orders that go over each of the other brokers.
+SOME = 500
 #: Tries that an order gets, as the example's configuration says.
 ATTEMPTS = 4
 
@@ -48,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     """A copy of the example, with what it needs beside it, so that nobody's own run of it is disturbed."""
     subprocess.run([sys.executable, ORDERS / "build.py"], check=True)
     shutil.copytree(ROOT / "wit", tmp_path / "wit")
-    ignore = shutil.ignore_patterns("shop.db*", "python.toml", "__pycache__")
+    ignore = shutil.ignore_patterns("shop.db*", *GENERATED, "__pycache__")
     shutil.copytree(ORDERS, tmp_path / "examples" / "orders", ignore=ignore)
     return tmp_path / "examples" / "orders"
 
@@ -110,9 +114,35 @@ async def test_the_demo_accounts_for_every_order(example: Example, folder: Path,
     }
 
 
-def _demo(folder: Path, way: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "demo.py", *(["--python"] if way == "python" else [])]
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("broker", ["kafka", "amqp", "mqtt", "nats"])
+async def test_the_demo_accounts_for_every_order_on_each_broker(example: Example, folder: Path, broker: str) -> None:
+    """As a component, with nothing changed but the table of the client; a part of the orders, to save time."""
+    (folder.parents[1] / "tests").symlink_to(ROOT / "tests")
+    demo = await asyncio.to_thread(_demo, folder, "component", "--broker", broker, "--orders", str(SOME))
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert not demo.stderr.strip()
+    expected = {name: sum(number <= SOME for number in found) for name, found in _expected(example).items()}
+    assert {name: _messages(demo.stdout, name) for name in expected} == expected
+    dead = expected.pop("dead.orders")
+    routed = sum(expected.values())
+    assert f"Every one of the {SOME} lines is accounted for: {routed} were routed, {dead} are" in demo.stdout
+    assert _row(demo.stdout, "orders")["dead letters"] == dead
+
+    changed = set((folder / f"{broker}.toml").read_text().splitlines())
+    same = set((folder / "dragoman.toml").read_text().splitlines())
+    assert {line.partition(" = ")[0] for line in same - changed} == {"adapter", "path"}
+
+
+def _demo(folder: Path, way: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "demo.py", *(["--python"] if way == "python" else []), *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+
+
+def _messages(output: str, channel: str) -> int:
+    found = re.search(rf"^{re.escape(channel)} +([\d,]+)$", output, re.MULTILINE)
+    assert found, output
+    return int(found[1].replace(",", ""))
 
 
 def _identity(number: int) -> str:

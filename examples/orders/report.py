@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,10 +13,13 @@ from host import Counters
 from rich.console import Console
 from rich.table import Table
 
-from dragoman import Channel, Client, Message, Start
+from dragoman import Client, Message, Subscription
+from dragoman.adapter import Capability
 
 ROUTES: Final = ("orders.eu", "orders.us", "orders.world", "orders.review")
 DEAD: Final = "dead.orders"
+#: Seconds without any message after which no more is expected.
+PATIENCE: Final = 10.0
 #: What the host says before a component's own words.
 _GUEST: Final = "the guest returned other: "
 
@@ -38,6 +43,14 @@ class Results:
     dead: dict[str, Message] = field(default_factory=dict)
     order_ids: Counter[str] = field(default_factory=Counter)
 
+    def add(self, channel: str, message: Message) -> None:
+        """A message that was found in a channel."""
+        if channel == DEAD:
+            self.dead[message.id or ""] = message
+        else:
+            self.routed[channel].append(message.get("correlation-id") or "")
+            self.order_ids[message.id or ""] += 1
+
     def lost(self, lines: Sequence[bytes]) -> set[str]:
         """The lines that are neither routed nor dead-lettered."""
         found = {one for some in self.routed.values() for one in some} | self.dead.keys()
@@ -56,25 +69,57 @@ class Results:
         return not (self.lost(lines) or self.both() or self.changed(lines))
 
 
-async def read(client: Client) -> Results:
-    """Read every channel from its start, and take nothing away."""
-    results = Results()
-    for channel in ROUTES:
-        found = await _all(client, channel)
-        results.routed[channel] = [message.get("correlation-id") or "" for message in found]
-        results.order_ids.update(message.id or "" for message in found)
-    results.dead = {letter.id or "": letter for letter in await _all(client, DEAD)}
-    return results
+class Reader:
+    """Reads where the orders go, as a group of its own: whoever else reads there misses nothing."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._results = Results(routed={channel: [] for channel in ROUTES})
+        self._subscriptions: list[Subscription] = []
+        self._news = asyncio.Condition()
+
+    async def read(self, channel: str) -> None:
+        """Subscribe, and read until cancelled: what is sent from then on is kept for us, whatever the broker."""
+        async with self._client.subscribe(channel, group="report") as subscription:
+            self._subscriptions.append(subscription)
+            while True:
+                async with self._news:
+                    self._news.notify_all()
+                deliveries = await subscription.receive(500)
+                for delivery in deliveries:
+                    self._results.add(channel, delivery.message)
+                await subscription.accept(*deliveries)
+
+    async def ready(self) -> None:
+        """Wait until the broker has confirmed every subscription."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self._subscriptions) > len(ROUTES))
+
+    async def all(self, lines: Sequence[bytes]) -> Results:
+        """What came, once every line is accounted for and nothing more waits; or nothing has come for a while."""
+        with suppress(TimeoutError):
+            async with self._news:
+                while not (self._results.accounts_for(lines) and await self._nothing_waits()):
+                    async with asyncio.timeout(PATIENCE):
+                        await self._news.wait()
+        return self._results
+
+    async def _nothing_waits(self) -> bool:
+        if Capability.LAG not in self._client.type.capabilities:
+            return True  # MQTT brokers don't say
+        return not any([await subscription.lag() for subscription in self._subscriptions])
 
 
-async def _all(client: Client, channel: str) -> list[Message]:
-    found: list[Message] = []
-    async with client.subscribe(Channel(channel, "topic"), start=Start()) as subscription:
-        while await subscription.lag():
-            deliveries = await subscription.receive(500)
-            found += [delivery.message for delivery in deliveries]
-            await subscription.accept(*deliveries)
-    return found
+@asynccontextmanager
+async def reading(client: Client) -> AsyncIterator[Reader]:
+    """A reader that is subscribed."""
+    reader = Reader(client)
+    async with asyncio.TaskGroup() as tasks:
+        reading_all = [tasks.create_task(reader.read(channel)) for channel in (*ROUTES, DEAD)]
+        await reader.ready()
+        yield reader
+        for task in reading_all:
+            task.cancel()
 
 
 def show(console: Console, counters: Counters, results: Results, lines: Sequence[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -22,6 +23,7 @@ async def start(started: Ended) -> None:
 
     Cancelled while it makes its first connection, aiokafka would forget that one and leave it open.
     """
+    _hush()
     starting = asyncio.ensure_future(started.start())
     try:
         await asyncio.shield(starting)
@@ -52,6 +54,16 @@ async def stop(ended: Ended, patience: float = PATIENCE) -> None:
     await asyncio.gather(stopping, return_exceptions=True)
     await _client(ended).close()
     _forget(ended)
+
+
+def _hush() -> None:
+    """Leave it to the core to say what is wrong with the brokers: aiokafka logs each attempt to reach one as an error.
+
+    Whoever sets a level for `aiokafka`, or `debug` for everything, sees its log all the same.
+    """
+    log = logging.getLogger("aiokafka")
+    if log.level == logging.NOTSET and log.getEffectiveLevel() > logging.DEBUG:
+        log.setLevel(logging.CRITICAL)
 
 
 def _client(owner: Any) -> Any:
