@@ -106,7 +106,7 @@ def ours(guest_name: str, handler: Any) -> Run:
         context, message = Recorder(), Message(data)
         start = perf_counter()
         for _ in range(count):
-            await handler.handle(message, context)
+            await handler.handle([message], context)
         took = perf_counter() - start
         assert [sent.data for _, _, sent in context.sent] == answers(guest_name, data, count)
         return took / count

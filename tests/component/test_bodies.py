@@ -64,14 +64,14 @@ async def test_every_byte_survives(components: Components, context: Recorder, ki
     every = bytes(byte for byte in range(256) if not chr(byte).islower() or byte > 127)
     for size in (0, 1, 5000, 3, 65_519, 65_520, 65_521, 200_000, 0, 7):
         data = (every * (size // len(every) + 1))[:size]
-        await handler.handle(Message(data), context)
+        await handler.handle([Message(data)], context)
         assert context.sent.pop()[2].data == data
 
 
 async def test_a_body_that_is_set(components: Components, context: Recorder) -> None:
     """`set-data` replaces the body, also with one that is no UTF-8 on the way."""
     handler = await opened(components, "scripted")
-    await handler.handle(order("change", steps=[["set_data", "é" * 3000]]), context)
+    await handler.handle([order("change", steps=[["set_data", "é" * 3000]])], context)
     assert context.answer["size"] == 6000
 
 
@@ -81,8 +81,8 @@ async def test_a_body_larger_than_the_guest_may_hold_is_refused_there(
     """The adapter's memory has the same limit as the guest's."""
     handler = await opened(components, "upper", limits={"memory": "1MiB"})
     with pytest.raises(Exception, match="trapped"):
-        await handler.handle(Message(bytes(2_000_000)), context)
-    await handler.handle(Message(b"a"), context)
+        await handler.handle([Message(bytes(2_000_000))], context)
+    await handler.handle([Message(b"a")], context)
 
 
 @given(st.data())

@@ -16,6 +16,7 @@ from dragoman.errors import (
     TimedOut,
 )
 from dragoman.handlers.component.components import Components
+from dragoman.handlers.handler import Wanted
 from dragoman.message import Channel, FormatSpec, Message
 from tests.component.harness import Recorder, opened, order
 from tests.guests.build import component, source
@@ -26,7 +27,7 @@ async def test_the_six_calls_of_a_guest(components: Components, context: Recorde
     """A guest connects, reads, makes a message, sets its content type and metadata, and sends it."""
     handler = await opened(components, "upper", instances=instances)
     for number in range(3):
-        await handler.handle(Message(f"hello {number}".encode()), context)
+        await handler.handle([Message(f"hello {number}".encode())], context)
     assert context.sent == [
         ("default", "out", Message(f"HELLO {number}".encode(), (("k1", "v1"),), "text/plain")) for number in range(3)
     ]
@@ -37,7 +38,7 @@ async def test_bodies_of_any_size(components: Components, context: Recorder, siz
     """A body goes in and out unchanged, whatever its size."""
     handler = await opened(components, "upper")
     data = bytes(number % 97 for number in range(size))  # no lower-case letters
-    await handler.handle(Message(data), context)
+    await handler.handle([Message(data)], context)
     assert context.sent[0][2].data == data
 
 
@@ -46,7 +47,7 @@ async def test_any_version_suffix(components: Components, context: Recorder, suf
     """The generation is recognised by its names, whatever version they carry."""
     text = source("upper").replace("@0.2.0-draft", suffix)
     handler = await opened(components, component("upper-versioned", text))
-    await handler.handle(Message(b"a"), context)
+    await handler.handle([Message(b"a")], context)
     assert context.sent[0][2].data == b"A"
 
 
@@ -54,7 +55,7 @@ async def test_a_python_guest_sees_the_whole_message(components: Components, con
     """Topic, content type, body and metadata, repeated names included, reach the guest in order."""
     handler = await opened(components, "scripted")
     pairs = (("key", "k"), ("a", "1"), ("a", "2"))
-    await handler.handle(order("echo", metadata=pairs, content_type="text/x"), context)
+    await handler.handle([order("echo", metadata=pairs, content_type="text/x")], context)
     assert context.answer == {
         "topic": "in",
         "content_type": "text/x",
@@ -69,7 +70,7 @@ async def test_metadata_methods(components: Components, context: Recorder) -> No
 
     async def metadata(*steps: object) -> object:
         start = (("a", "1"), ("b", "2"), ("a", "3"))
-        await handler.handle(order("change", metadata=start, steps=steps), context)
+        await handler.handle([order("change", metadata=start, steps=steps)], context)
         return context.answer["metadata"]
 
     assert await metadata(["add_metadata", "c", "4"]) == [["a", "1"], ["b", "2"], ["a", "3"], ["c", "4"]]
@@ -84,7 +85,7 @@ async def test_setters_change_what_is_read_and_sent(components: Components, cont
     """A changed body and content type are what the guest reads back."""
     handler = await opened(components, "scripted")
     steps = [["set_content_type", "text/y"], ["set_data", "four"]]
-    await handler.handle(order("change", steps=steps), context)
+    await handler.handle([order("change", steps=steps)], context)
     assert (context.answer["content_type"], context.answer["size"]) == ("text/y", 4)
 
 
@@ -94,7 +95,7 @@ async def test_an_untouched_message_is_passed_on_as_it_came(components: Componen
     odd = b"caf\xe9 \xff".decode("utf-8", "surrogateescape")
     sent = order("forward", topic="next", metadata=(("kafka.key", odd), ("lone", "\ud800")))
     message = Message(sent.data, sent.metadata, "text/plain", FormatSpec.KAFKA, Channel("in"))
-    await handler.handle(message, context)
+    await handler.handle([message], context)
     assert context.sent[0] == ("default", "next", message)
 
 
@@ -104,7 +105,7 @@ async def test_text_that_is_no_unicode_reaches_a_guest_with_replacements(
     """A guest reads U+FFFD for each byte that is no UTF-8."""
     handler = await opened(components, "scripted")
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
-    await handler.handle(order("echo", metadata=(("name", odd), ("lone", "\ud800"))), context)
+    await handler.handle([order("echo", metadata=(("name", odd), ("lone", "\ud800")))], context)
     (_, name), (_, lone) = context.answer["metadata"]
     assert name == "caf\N{REPLACEMENT CHARACTER}"
     assert set(lone) == {"\N{REPLACEMENT CHARACTER}"}
@@ -131,7 +132,7 @@ async def test_requests(
 
     context.on_request = replies
     handler = await opened(components, "scripted")
-    await handler.handle(order("ask", topic="questions", **options), context)
+    await handler.handle([order("ask", topic="questions", **options)], context)
     assert context.requests == [{"channel": "questions", "data": b"question", "client": "default", **expected}]
     assert context.answer == ["one", "two"]
 
@@ -139,21 +140,21 @@ async def test_requests(
 async def test_a_request_in_the_form_of_2024_10(components: Components, context: Recorder) -> None:
     """`request` without a topic goes where the message came from."""
     handler = await opened(components, "older")
-    await handler.handle(Message(b"?", channel=Channel("asked")), context)
+    await handler.handle([Message(b"?", channel=Channel("asked"))], context)
     assert [request["channel"] for request in context.requests] == ["asked"]
-    assert await handler.channels(context) == ["first", "second"]
+    assert await handler.wanted(context) == Wanted(("first", "second"))
 
 
 async def test_a_guest_that_leaves_its_channels_to_the_configuration(components: Components, context: Recorder) -> None:
     """Without `get-topics` there is nothing to say."""
-    assert await (await opened(components, "upper")).channels(context) is None
+    assert await (await opened(components, "upper")).wanted(context) is None
 
 
 async def test_replies(components: Components, context: Recorder) -> None:
     """A guest may reply several times, to the message as it came."""
     handler = await opened(components, "scripted")
     asked = order("answer", texts=["a", "b"], metadata=(("reply-to", "inbox"),))
-    await handler.handle(asked, context)
+    await handler.handle([asked], context)
     assert context.replies == [(asked, Message(b"a")), (asked, Message(b"b"))]
 
 
@@ -186,14 +187,14 @@ async def test_errors_reach_the_guest_as_the_case_that_fits(
     context.on_publish = context.on_request = context.on_reply = fail  # type: ignore[assignment]
     handler = await opened(components, "scripted")
     arguments = {"texts": ["a"]} if do == "answer" else {"topic": "t"}
-    await handler.handle(order(do, catch=True, **arguments), context)
+    await handler.handle([order(do, catch=True, **arguments)], context)
     assert context.answer == {"case": case, "text": "" if case == "Timeout" else str(error)}
 
 
 async def test_connecting_to_a_client_that_is_not_granted(components: Components, context: Recorder) -> None:
     """`connect` gives permission-denied with the names that are granted."""
     handler = await opened(components, "scripted")
-    await handler.handle(order("connect", name="denied", catch=True), context)
+    await handler.handle([order("connect", name="denied", catch=True)], context)
     assert context.answer["case"] == "PermissionDenied"
     assert "expected default" in context.answer["text"]
 
@@ -201,7 +202,7 @@ async def test_connecting_to_a_client_that_is_not_granted(components: Components
 async def test_a_disconnected_client(components: Components, context: Recorder) -> None:
     """Sending over it is an error of the case connection."""
     handler = await opened(components, "scripted")
-    await handler.handle(order("send_disconnected", catch=True), context)
+    await handler.handle([order("send_disconnected", catch=True)], context)
     assert context.answer["case"] == "Connection"
 
 
@@ -214,7 +215,7 @@ async def test_an_error_of_the_guest_fails_the_handling(
     """HandlerFailed carries the case and the text, without what could move a cursor."""
     handler = await opened(components, "scripted")
     with pytest.raises(HandlerFailed, match=f"the guest returned {case}") as raised:
-        await handler.handle(order("fail", case=case, text=text), context)
+        await handler.handle([order("fail", case=case, text=text)], context)
     assert text[:1] in str(raised.value)
     assert "\x1b" not in str(raised.value)
 
@@ -224,6 +225,6 @@ async def test_a_guest_goes_on_after_an_error_that_it_returned(components: Compo
     handler = await opened(components, "scripted", instances="reuse")
     for _ in range(2):
         with pytest.raises(HandlerFailed):
-            await handler.handle(order("fail", case="other"), context)
-    await handler.handle(order("count"), context)
+            await handler.handle([order("fail", case="other")], context)
+    await handler.handle([order("count")], context)
     assert context.answer == 3

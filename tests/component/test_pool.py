@@ -84,17 +84,17 @@ async def test_nothing_is_left_of_an_earlier_message(
     for _ in range(30):
         with pytest.raises(error, match=text) if error else contextlib.nullcontext():
             async with asyncio.timeout(0.005 if error is TimeoutError else None):
-                await handler.handle(Message(b""), context)
-        await other.handle(Message(b""), context)
+                await handler.handle([Message(b"")], context)
+        await other.handle([Message(b"")], context)
 
 
 async def test_traces_of_an_earlier_message_would_be_found(components: Components, context: Recorder) -> None:
     """The guest of the test above sees what it has left itself."""
     path = changed("traces", TRACES, then="(call $leave-traces)")
     handler = await opened(components, path, instances="reuse")
-    await handler.handle(Message(b""), context)
+    await handler.handle([Message(b"")], context)
     with pytest.raises(Trapped, match="unreachable"):
-        await handler.handle(Message(b""), context)
+        await handler.handle([Message(b"")], context)
 
 
 async def test_the_pool_has_room_for_all_that_may_be_in_use(components: Components) -> None:
@@ -117,7 +117,7 @@ async def test_a_component_with_more_than_the_pool_holds(
     """It runs outside of the pool."""
     handler = await opened(components, changed("larger", fields))
     assert not in_pool(components, handler)
-    await handler.handle(Message(b""), context)
+    await handler.handle([Message(b"")], context)
 
 
 async def test_limits_that_are_larger_than_the_pools(components: Components, context: Recorder) -> None:
@@ -125,10 +125,10 @@ async def test_limits_that_are_larger_than_the_pools(components: Components, con
     grow = f"(table.grow $table (ref.null func) (i32.const {pool._TABLE_ELEMENTS}))"
     path = changed("grows", "(table $table 1 funcref)", then=refused(grow))
     with pytest.raises(Trapped, match="unreachable"):
-        await (await opened(components, path)).handle(Message(b""), context)
+        await (await opened(components, path)).handle([Message(b"")], context)
     handler = await opened(components, path, limits={"table_elements": 2 * pool._TABLE_ELEMENTS})
     assert not in_pool(components, handler)
-    await handler.handle(Message(b""), context)
+    await handler.handle([Message(b"")], context)
 
 
 async def test_a_memory_may_grow_to_its_limit_in_the_pool(components: Components, context: Recorder) -> None:
@@ -136,9 +136,9 @@ async def test_a_memory_may_grow_to_its_limit_in_the_pool(components: Components
     path = changed("memory", "", then=refused("(memory.grow (i32.const 16383))"))
     handler = await opened(components, path, limits={"memory": "1GiB"})
     assert in_pool(components, handler)
-    await handler.handle(Message(b""), context)
+    await handler.handle([Message(b"")], context)
     with pytest.raises(Trapped, match="unreachable"):
-        await (await opened(components, path)).handle(Message(b""), context)
+        await (await opened(components, path)).handle([Message(b"")], context)
 
 
 async def test_instances_that_are_kept_take_no_room_in_the_pool(components: Components) -> None:
@@ -159,7 +159,7 @@ async def main():
     components = Components(Path({str(COMPILED)!r}))
     handler = await opened(components, "upper")
     context = Recorder()
-    await handler.handle(Message(b"a"), context)
+    await handler.handle([Message(b"a")], context)
     print(context.sent[0][2].data, components._pooled)
     await components.close()
 asyncio.run(main())

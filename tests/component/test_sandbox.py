@@ -35,17 +35,17 @@ async def test_misdeeds_end_the_guest_only(
     """Each is a Trapped with its reason in one line, and the next message finds a working guest."""
     handler = await opened(components, "misbehaves", instances=instances, limits={"memory": "4MiB"})
     with pytest.raises(Trapped, match=text) as raised:
-        await handler.handle(Message(deed), context)
+        await handler.handle([Message(deed)], context)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 1500
-    await handler.handle(Message(b"K"), context)
+    await handler.handle([Message(b"K")], context)
 
 
 async def test_a_trap_says_where_in_the_guest_it_happened(components: Components, context: Recorder) -> None:
     """The innermost functions are named, and not more than a few of them."""
     handler = await opened(components, "misbehaves")
     with pytest.raises(Trapped) as raised:
-        await handler.handle(Message(b"D"), context)
+        await handler.handle([Message(b"D")], context)
     assert str(raised.value).count("program!dive") == 8
 
 
@@ -53,10 +53,10 @@ async def test_fuel_is_a_budget_for_each_message(components: Components, context
     """A guest that computes too long is ended; a reused one gets the whole budget for every message."""
     handler = await opened(components, "misbehaves", limits={"fuel": 1_000_000})
     with pytest.raises(Trapped, match=r"used up its 1000000 units of fuel \(`limits.fuel`\)"):
-        await handler.handle(Message(b"L"), context)
+        await handler.handle([Message(b"L")], context)
     frugal = await opened(components, "upper", instances="reuse", limits={"fuel": 200_000})
     for _ in range(20):
-        await frugal.handle(Message(b"a" * 2000), context)
+        await frugal.handle([Message(b"a" * 2000)], context)
     assert len(context.sent) == 20
 
 
@@ -64,15 +64,15 @@ async def test_objects_are_bounded(components: Components, context: Recorder) ->
     """A guest that makes messages without end is told how many it may hold."""
     handler = await opened(components, "misbehaves", limits={"objects": 50})
     with pytest.raises(Trapped, match=r"holds 50 messages and clients.*limits.objects"):
-        await handler.handle(Message(b"M"), context)
-    await handler.handle(Message(b"K"), context)
+        await handler.handle([Message(b"M")], context)
+    await handler.handle([Message(b"K")], context)
 
 
 async def test_memory_is_bounded(components: Components, context: Recorder) -> None:
     """A Python guest runs out of memory by itself, at its limit."""
     handler = await opened(components, "scripted", limits={"memory": "64MiB"})
     with pytest.raises(Trapped):
-        await handler.handle(order("keep_bytes", size=200_000_000), context)
+        await handler.handle([order("keep_bytes", size=200_000_000)], context)
 
 
 @pytest.mark.parametrize("deed", [b"L", b"H", b"S", b"D"])
@@ -82,7 +82,7 @@ async def test_a_busy_guest_does_not_hold_up_the_loop(components: Components, co
 
     async def bounded() -> None:
         async with asyncio.timeout(0.3):
-            await handler.handle(Message(deed + bytes(30_000)), context)
+            await handler.handle([Message(deed + bytes(30_000))], context)
 
     assert await longest_stall(bounded()) < 0.15
     assert components._engine.live == {}
@@ -91,7 +91,7 @@ async def test_a_busy_guest_does_not_hold_up_the_loop(components: Components, co
 async def test_a_deadline_takes_effect_at_once(components: Components, context: Recorder) -> None:
     """Cancelling a computing guest takes milliseconds, not the rest of its computation."""
     handler = await opened(components, "misbehaves")
-    task = asyncio.create_task(handler.handle(Message(b"L"), context))
+    task = asyncio.create_task(handler.handle([Message(b"L")], context))
     await asyncio.sleep(0.02)
     start = thread_time()
     task.cancel()
@@ -117,7 +117,7 @@ async def test_a_thousand_guests_wait_at_once(components: Components) -> None:
         context.on_publish = publish
     async with asyncio.TaskGroup() as group:
         for context in contexts:
-            group.create_task(handler.handle(Message(b"a"), context))
+            group.create_task(handler.handle([Message(b"a")], context))
         await full.wait()
         await asyncio.sleep(0.01)  # long enough for one more, if there were room
         assert waiting == 1000
@@ -138,14 +138,14 @@ async def test_memory_of_the_host_stays_flat(components: Components, context: Re
 
     async def round_of(count: int) -> None:
         for _ in range(count):
-            await upper.handle(Message(b"a" * 5000), context)
+            await upper.handle([Message(b"a" * 5000)], context)
             with pytest.raises(HandlerFailed):
-                await handler.handle(Message(b"E"), context)
+                await handler.handle([Message(b"E")], context)
             with pytest.raises(Trapped):
-                await handler.handle(Message(b"T"), context)
+                await handler.handle([Message(b"T")], context)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0):
-                    await handler.handle(Message(b"L"), context)
+                    await handler.handle([Message(b"L")], context)
         context.sent.clear()
 
     await round_of(100)
@@ -157,16 +157,16 @@ async def test_memory_of_the_host_stays_flat(components: Components, context: Re
 async def test_nothing_of_the_system_is_visible(components: Components, context: Recorder) -> None:
     """No environment, no files, no network, no waiting; clocks can be read."""
     handler = await opened(components, "scripted")
-    await handler.handle(order("see"), context)
+    await handler.handle([order("see")], context)
     assert context.answer == {"environment": {}, "root": []}
-    await handler.handle(order("read", path="/etc/passwd", catch=True), context)
+    await handler.handle([order("read", path="/etc/passwd", catch=True)], context)
     assert context.answer["case"] == "OSError"
-    await handler.handle(order("clocks"), context)
+    await handler.handle([order("clocks")], context)
     assert context.answer["wall"] > 1.6e9
     with pytest.raises(Trapped, match=r"wait on a clock, which is not granted.*`sleep = true`"):
-        await handler.handle(order("sleep", seconds=0.01), context)
+        await handler.handle([order("sleep", seconds=0.01)], context)
     with pytest.raises((Trapped, HandlerFailed)):
-        await handler.handle(order("resolve"), context)
+        await handler.handle([order("resolve")], context)
 
 
 async def test_grants(components: Components, context: Recorder, tmp_path: Path) -> None:
@@ -184,17 +184,17 @@ async def test_grants(components: Components, context: Recorder, tmp_path: Path)
             "sleep": True,
         },
     )
-    await handler.handle(order("see"), context)
+    await handler.handle([order("see")], context)
     assert context.answer["environment"] == {"NAME": "vålue", "OTHER": ""}
-    await handler.handle(order("read", path="/data/a.txt"), context)
+    await handler.handle([order("read", path="/data/a.txt")], context)
     assert context.answer == "content"
-    await handler.handle(order("write", path="/data/b.txt", text="x", catch=True), context)
+    await handler.handle([order("write", path="/data/b.txt", text="x", catch=True)], context)
     assert context.answer["case"] == "OSError"
-    await handler.handle(order("read", path="/data/../../etc/passwd", catch=True), context)
+    await handler.handle([order("read", path="/data/../../etc/passwd", catch=True)], context)
     assert context.answer["case"] == "OSError"
-    await handler.handle(order("write", path="/out/b.txt", text="x"), context)
+    await handler.handle([order("write", path="/out/b.txt", text="x")], context)
     assert (tmp_path / "write" / "b.txt").read_text() == "x"
-    await handler.handle(order("sleep", seconds=0.01), context)
+    await handler.handle([order("sleep", seconds=0.01)], context)
 
 
 async def test_leaving_the_program_is_no_way_to_return(components: Components, context: Recorder) -> None:
@@ -202,7 +202,7 @@ async def test_leaving_the_program_is_no_way_to_return(components: Components, c
     handler = await opened(components, "scripted")
     for status in (0, 3):
         with pytest.raises(Trapped, match="ended its program with status"):
-            await handler.handle(order("leave", status=status), context)
+            await handler.handle([order("leave", status=status)], context)
 
 
 @pytest.mark.parametrize("instances", ["fresh", "reuse"])
@@ -213,7 +213,7 @@ async def test_output_goes_to_the_log(
     caplog.set_level(logging.INFO, "tests.handler")
     handler = await opened(components, "scripted", instances=instances)
     for number in range(3):
-        await handler.handle(order("say", out=f"one {number}\ntwo\x1b[2J", err="oops\n"), context)
+        await handler.handle([order("say", out=f"one {number}\ntwo\x1b[2J", err="oops\n")], context)
     found = [(record.levelname, record.getMessage()) for record in caplog.records]
     replaced = "\N{REPLACEMENT CHARACTER}"
     assert found == [
@@ -233,7 +233,7 @@ async def test_output_of_a_guest_that_traps(
     caplog.set_level(logging.INFO, "tests.handler")
     handler = await opened(components, "scripted")
     with pytest.raises(Trapped):
-        await handler.handle(order("crash"), context)
+        await handler.handle([order("crash")], context)
     assert "stderr: RuntimeError: on purpose" in [record.getMessage() for record in caplog.records]
 
 
@@ -246,7 +246,7 @@ async def test_output_is_bounded(
     handler = await opened(components, "scripted", instances=instances, limits={"output": 1000})
     for _ in range(2):
         caplog.clear()
-        await handler.handle(order("say", out="0123456789\n", times=20_000), context)
+        await handler.handle([order("say", out="0123456789\n", times=20_000)], context)
         lines = [record.getMessage() for record in caplog.records]
         assert sum(len(line) - len("stdout: ") + 1 for line in lines[:-1]) <= 1001
         assert "left out, after 1000 bytes" in lines[-1]
@@ -267,7 +267,7 @@ async def test_memory_for_output_is_bounded(
     handler = await opened(components, "scripted", instances="reuse")
     for _ in range(3):
         with contextlib.suppress(Trapped):
-            await handler.handle(order("say", out="x" * 50_000, times=600), context)
+            await handler.handle([order("say", out="x" * 50_000, times=600)], context)
     assert len(held) == 2 * 3
     assert max(held) == 16 * 2**20
 
@@ -276,5 +276,5 @@ async def test_long_lived_guests_may_print_for_ever(components: Components, cont
     """A reused instance whose output is nearly full is replaced between two messages."""
     handler = await opened(components, "scripted", instances="reuse")
     for _ in range(8):
-        await handler.handle(order("say", out="x" * 50_000, times=100), context)
+        await handler.handle([order("say", out="x" * 50_000, times=100)], context)
     assert len(context.sent) == 8

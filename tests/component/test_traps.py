@@ -34,7 +34,7 @@ async def test_1_what_a_host_function_raises_comes_out_of_handle(
     context.connect = connect  # type: ignore[method-assign]
     handler = await opened(components, "upper")
     with pytest.raises(error):
-        await handler.handle(Message(b"a"), context)
+        await handler.handle([Message(b"a")], context)
 
 
 async def test_2_an_error_is_never_raised_by_another_call(components: Components, context: Recorder) -> None:
@@ -43,9 +43,9 @@ async def test_2_an_error_is_never_raised_by_another_call(components: Components
     failing.connect = lambda _client: 1 / 0  # type: ignore[method-assign, assignment, return-value]
     first, second = await opened(components, "upper"), await opened(components, "misbehaves")
     with pytest.raises(ZeroDivisionError):
-        await first.handle(Message(b"a"), failing)
-    await first.handle(Message(b"a"), context)
-    await second.handle(Message(b"K"), context)
+        await first.handle([Message(b"a")], failing)
+    await first.handle([Message(b"a")], context)
+    await second.handle([Message(b"K")], context)
 
 
 async def test_3_failing_after_the_guest_was_put_aside(components: Components, context: Recorder) -> None:
@@ -58,9 +58,9 @@ async def test_3_failing_after_the_guest_was_put_aside(components: Components, c
     context.on_publish = publish
     handler = await opened(components, "upper")
     with pytest.raises(ZeroDivisionError):
-        await handler.handle(Message(b"a"), context)
+        await handler.handle([Message(b"a")], context)
     context.on_publish = None
-    await handler.handle(Message(b"a"), context)
+    await handler.handle([Message(b"a")], context)
     assert len(context.sent) == 1
 
 
@@ -78,21 +78,21 @@ async def test_4_a_call_can_be_cancelled_at_any_moment(
         await asyncio.Event().wait()
 
     context.on_publish = publish
-    task = asyncio.create_task(handler.handle(Message(b"a"), context))
+    task = asyncio.create_task(handler.handle([Message(b"a")], context))
     await waiting.wait()
     assert not task.done()
     task.cancel()
-    early = asyncio.create_task(handler.handle(Message(b"a"), context))
+    early = asyncio.create_task(handler.handle([Message(b"a")], context))
     await asyncio.sleep(0)
     early.cancel()
-    busy = asyncio.create_task(spinning.handle(Message(b"L"), Recorder()))
+    busy = asyncio.create_task(spinning.handle([Message(b"L")], Recorder()))
     for _ in range(5):
         await asyncio.sleep(0)
     busy.cancel()
     results = await asyncio.gather(task, early, busy, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError] * 3
     context.on_publish = None
-    await handler.handle(Message(b"a"), context)
+    await handler.handle([Message(b"a")], context)
     await components.close()
     assert components._engine.live == {}
 
@@ -100,11 +100,11 @@ async def test_4_a_call_can_be_cancelled_at_any_moment(
 async def test_5_a_store_in_which_a_call_failed_is_not_used_again(components: Components, context: Recorder) -> None:
     """After a trap a reused instance is replaced by a new one."""
     handler = await opened(components, "scripted", instances="reuse")
-    await handler.handle(order("count"), context)
+    await handler.handle([order("count")], context)
     assert context.answer == 1
     with pytest.raises(Trapped):
-        await handler.handle(order("crash"), context)
-    await handler.handle(order("count"), context)
+        await handler.handle([order("crash")], context)
+    await handler.handle([order("count")], context)
     assert context.answer == 1
 
 
@@ -123,7 +123,7 @@ async def test_6_one_call_at_a_time_in_each_store(components: Components) -> Non
     contexts = [Recorder() for _ in range(20)]
     for context in contexts:
         context.on_publish = publish
-    await asyncio.gather(*(handler.handle(Message(f"m{n}".encode()), context) for n, context in enumerate(contexts)))
+    await asyncio.gather(*(handler.handle([Message(f"m{n}".encode())], context) for n, context in enumerate(contexts)))
     assert [context.sent[0][2].data for context in contexts] == [f"M{n}".encode() for n in range(20)]
     assert len(components._engine.live) == 20
 
@@ -151,7 +151,7 @@ async def test_7_the_hosts_objects_go_with_the_store(
     monkeypatch.setattr(core, "GuestMessage", Watched)
     context.on_publish = publish
     handler = await opened(components, "misbehaves")
-    task = asyncio.create_task(handler.handle(Message(b"S"), context))
+    task = asyncio.create_task(handler.handle([Message(b"S")], context))
     await enough.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -167,7 +167,7 @@ async def test_8_borrowed_arguments_are_given_back(components: Components, conte
     """Functions that borrow two handles at once can be called again and again."""
     handler = await opened(components, "scripted", instances="reuse")
     for _ in range(3):
-        await handler.handle(order("ask", topic="t", timeout_ms=1), context)
+        await handler.handle([order("ask", topic="t", timeout_ms=1)], context)
     assert len(context.requests) == 3
 
 
@@ -184,7 +184,7 @@ def test_9_faulthandler_does_not_take_a_trap_for_a_crash(when: str) -> None:
         handler = await opened(components, "misbehaves")
         for order in (b"O", b"T", b"D"):
             try:
-                await handler.handle(Message(order), Recorder())
+                await handler.handle([Message(order)], Recorder())
             except Trapped as error:
                 print(error.what)
         await components.close()
@@ -202,7 +202,7 @@ def test_10_a_printing_guest_does_not_disturb_the_end_of_the_process() -> None:
         components = Components(Path({str(COMPILED)!r}))
         handler = await opened(components, "scripted")
         for _ in range(20):
-            await handler.handle(order("say", out="a"), Recorder())
+            await handler.handle([order("say", out="a")], Recorder())
         print("done")
     """
     assert _program(code) == "done\n"
@@ -212,7 +212,7 @@ async def test_11_a_computing_guest_lets_the_loop_run_by_fuel(components: Compon
     """A guest that never calls the host still gives way, many times a second."""
     handler = await opened(components, "misbehaves")
     turns = 0
-    task = asyncio.create_task(handler.handle(Message(b"L"), context))
+    task = asyncio.create_task(handler.handle([Message(b"L")], context))
     loop = asyncio.get_running_loop()
     end = loop.time() + 0.5
     while loop.time() < end:
@@ -229,7 +229,7 @@ async def test_12_a_reused_guest_that_keeps_its_messages_is_replaced(components:
     handler = await opened(components, "scripted", instances="reuse", limits={"objects": 100})
     counts = []
     for _ in range(30):
-        await handler.handle(order("keep", number=20), context)
+        await handler.handle([order("keep", number=20)], context)
         counts.append(context.answer)
     assert max(counts) <= 60
     assert counts.count(20) >= 10

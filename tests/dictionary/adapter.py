@@ -81,8 +81,9 @@ class DictionaryAdapter:
         """See `dragoman.adapter.Adapter`."""
         self.check()
         await self.broker.call("subscribe")
-        if options.extensions:
-            raise Unsupported(f"the dictionary has no settings {sorted(options.extensions)}")
+        if unknown := sorted(set(options.extensions) - self.broker.extensions):
+            raise Unsupported(f"the dictionary has no settings {unknown}")
+        self.broker.subscribed.append((channel, options))
         name = options.group if options.group is not None else object()
         group = self.broker.group(channel, name, options.start)
         subscription = DictionarySubscription(self, channel, options, group)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from dragoman.adapter import Accept, Outcome, Release, Start
+from dragoman.adapter import Accept, Outcome, Release, Start, SubscribeOptions
 from dragoman.message import Channel, Message
 
 Operation = Literal["connect", "publish", "subscribe", "receive", "settle", "request", "reply"]
@@ -97,9 +97,13 @@ class Broker:
         calls: how often each operation was called.
         sizes: of each `receive` and `settle`, how many deliveries it had.
         most_held: the most unsettled deliveries that one subscription ever had.
+        extensions: the names of those that it knows.
+        subscribed: what was subscribed to, in order, and how.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, extensions: frozenset[str] = frozenset()) -> None:
+        self.extensions = extensions
+        self.subscribed: list[tuple[Channel, SubscribeOptions]] = []
         self.channels: defaultdict[Channel, list[tuple[datetime, Message]]] = defaultdict(list)
         self.groups: defaultdict[Channel, dict[object, Group]] = defaultdict(dict)
         self.settled: list[tuple[str, str | None, bytes, Outcome]] = []

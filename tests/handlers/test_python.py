@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 async def test_what_can_be_called_with_a_message_and_a_context_is_a_handler(folder: Path, name: str) -> None:
     """Functions, methods, objects with `__call__`, partials."""
     handler = load(f"billing_functions:{name}", folder)
-    await handler.handle(Message(), None)  # type: ignore[arg-type]
+    await handler.handle([Message()], None)  # type: ignore[arg-type]
     await handler.close()
 
 
@@ -104,7 +104,7 @@ async def test_a_handler_imports_its_neighbours_at_any_time(folder: Path) -> Non
     (folder / "calling.py").write_text("async def handle(message, context):\n    import neighbour_of_calling\n")
     (folder / "neighbour_of_calling.py").write_text("")
     handler = load("calling:handle", folder)
-    await handler.handle(Message(), None)  # type: ignore[arg-type]
+    await handler.handle([Message()], None)  # type: ignore[arg-type]
 
 
 def test_a_module_is_not_mistaken_for_another_of_its_name(folder: Path) -> None:
@@ -135,7 +135,7 @@ def raising(error: BaseException) -> PythonHandler:
 async def test_what_is_raised_is_the_reason(error: BaseException, reason: str) -> None:
     """With its type; the exception is the cause."""
     with pytest.raises(HandlerFailed) as failed:
-        await raising(error).handle(Message(), None)  # type: ignore[arg-type]
+        await raising(error).handle([Message()], None)  # type: ignore[arg-type]
     assert str(failed.value) == reason
     assert failed.value.__cause__ is error
 
@@ -146,7 +146,7 @@ async def test_what_is_raised_is_the_reason(error: BaseException, reason: str) -
 async def test_what_the_host_understands_passes_through(error: BaseException) -> None:
     """As it is."""
     with pytest.raises(type(error)) as raised:
-        await raising(error).handle(Message(), None)  # type: ignore[arg-type]
+        await raising(error).handle([Message()], None)  # type: ignore[arg-type]
     assert raised.value is error
 
 
@@ -167,5 +167,5 @@ async def test_a_decorated_function_is_a_handler() -> None:
     async def function(message: Message, context: Any) -> None:
         calls.append(message.data)
 
-    await PythonHandler(function).handle(Message(b"x"), None)  # type: ignore[arg-type]
+    await PythonHandler(function).handle([Message(b"x")], None)  # type: ignore[arg-type]
     assert calls == [b"x", b"x"]

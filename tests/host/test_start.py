@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,8 +40,10 @@ class Opened:
             raise ComponentError("it is no component")
 
         class Handler:
-            async def handle(self, message: Message, context: Context) -> None:
-                engine.handled.append(message.data)
+            async def handle(self, messages: Sequence[Message], context: Context) -> None:
+                engine.handled += [message.data for message in messages]
+
+            async def wanted(self, context: Context) -> None: ...
 
             async def close(self) -> None:
                 engine.closed.append(name)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Unsupported,
         UnsupportedFormat,
     )
-    from dragoman.handlers.handler import Context
+    from dragoman.handlers.handler import Context, Wanted
     from dragoman.message import Channel, FormatSpec, Message
     from dragoman.opening import connect
 
@@ -71,6 +71,7 @@ __all__ = [
     "Trapped",
     "Unsupported",
     "UnsupportedFormat",
+    "Wanted",
     "__version__",
     "connect",
 ]
@@ -103,7 +104,7 @@ _HOMES = {
         "Unsupported",
         "UnsupportedFormat",
     ),
-    "dragoman.handlers.handler": ("Context",),
+    "dragoman.handlers.handler": ("Context", "Wanted"),
     "dragoman.message": ("Channel", "FormatSpec", "Message"),
     "dragoman.opening": ("connect",),
 }

@@ -37,7 +37,7 @@ from dragoman.adapter import (
 from dragoman.adapter import Subscription as AdapterSubscription
 from dragoman.errors import BrokerError, Closed, ConnectionLost, PublishFailed
 from dragoman.link import Link
-from dragoman.message import Channel, Message, MessageLike, MetadataLike
+from dragoman.message import Channel, ChannelKind, Message, MessageLike, MetadataLike
 
 #: How many deliveries an iteration asks for at once.
 _BATCH: Final = 100
@@ -72,6 +72,10 @@ class Client:
     def connected(self) -> bool:
         """Whether there is a connection that is not known to be lost."""
         return self._link.adapter is not None
+
+    def require(self, kind: ChannelKind) -> None:
+        """Check that the adapter has channels of that kind. Raises `Unsupported`."""
+        self._link.require(_KINDS[kind])
 
     async def ready(self, within: float | None = None) -> None:
         """Wait until there is a connection.

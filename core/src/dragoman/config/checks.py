@@ -62,8 +62,9 @@ class _HandlerCheck:
         used: list[tuple[KeyPath, str]] = [(("client",), handler.client)]
         if handler.dead_letter and not isinstance(handler.dead_letter, str) and handler.dead_letter.client:
             used.append((("dead_letter", "client"), handler.dead_letter.client))
-        if isinstance(handler.publish, dict):
-            used += [(("publish", name), name) for name in handler.publish]
+        for field, patterns in self._patterns():
+            if isinstance(patterns, dict):
+                used += [((field, name), name) for name in patterns]
         for key, name in used:
             if name not in self._clients:
                 expected = one_of(self._clients) if self._clients else "a client in a table [clients.NAME]"
@@ -83,14 +84,14 @@ class _HandlerCheck:
 
     def _subscriptions(self) -> Iterator[Problem]:
         handler = self._handler
-        channels = [Channel.parse(text) for text in handler.subscribe]
-        for index, channel in enumerate(channels):
+        for index, channel in enumerate(channels := handler.channels):
             if channel in channels[:index]:
                 yield self._problem("subscribe", index, what=f"{str(channel)!r} is there twice", expected="each once")
             yield from self._can(handler.client, channel, "subscribe", index)
-        if handler.python and not channels:
-            # A component can say itself what it hears; a function can't.
-            yield self._problem("subscribe", what="the function hears nothing", expected="at least one channel")
+        if handler.python and not channels and not handler.listen:
+            # Some components say themselves what they hear, and which ones do is seen when they are loaded.
+            expected = "at least one channel, or `listen` for a function that says itself what it hears"
+            yield self._problem("subscribe", what="the function hears nothing", expected=expected)
 
     def _dead_letters(self) -> Iterator[Problem]:
         handler = self._handler
@@ -98,21 +99,27 @@ class _HandlerCheck:
             return
         client, channel = handler.dead_letters
         key = ("dead_letter",) if isinstance(handler.dead_letter, str) else ("dead_letter", "channel")
-        if client == handler.client and channel in map(Channel.parse, handler.subscribe):
+        if client == handler.client and channel in handler.channels:
             what = f"{str(channel)!r} is a channel that the handler subscribes to: its dead letters would come back"
             yield self._problem(*key, what=what, expected="another channel")
         yield from self._can(client, channel, *key)
 
+    def _patterns(self) -> Iterator[tuple[str, tuple[str, ...] | dict[str, tuple[str, ...]]]]:
+        yield "publish", self._handler.publish
+        yield "listen", self._handler.listen
+
     def _grants(self) -> Iterator[Problem]:
-        publish = self._handler.publish
-        by_client = publish if isinstance(publish, dict) else {self._handler.client: publish}
-        for client, patterns in by_client.items():
-            prefix: KeyPath = ("publish", client) if isinstance(publish, dict) else ("publish",)
-            for index, pattern in enumerate(patterns):
-                if not pattern:
-                    yield self._problem(*prefix, index, what="the pattern is empty", expected="such as 'orders.*'")
-                elif pattern.startswith("topic:"):
-                    yield from self._can(client, Channel(pattern, "topic"), *prefix, index)
+        for field, given in self._patterns():
+            by_client = given if isinstance(given, dict) else {self._handler.client: given}
+            for client, patterns in by_client.items():
+                yield from self._grant(client, patterns, (field, client) if isinstance(given, dict) else (field,))
+
+    def _grant(self, client: str, patterns: tuple[str, ...], prefix: KeyPath) -> Iterator[Problem]:
+        for index, pattern in enumerate(patterns):
+            if not pattern:
+                yield self._problem(*prefix, index, what="the pattern is empty", expected="such as 'orders.*'")
+            elif pattern.startswith("topic:"):
+                yield from self._can(client, Channel(pattern, "topic"), *prefix, index)
 
     def _can(self, client: str, channel: Channel, *key: str | int) -> Iterator[Problem]:
         needed = Capability.TOPIC if channel.kind == "topic" else Capability.QUEUE

@@ -107,6 +107,15 @@ class DeadLetterConfig(Section):
     client: str | None = Field(None, description="the client; the handler's own without it")
 
 
+class SubscribeConfig(Section):
+    """A channel to subscribe to, with settings of the broker's own."""
+
+    channel: str = Field(description="the channel")
+    extensions: dict[str, str] = Field(
+        {}, description="the broker's own settings for the subscription; the page of each broker has their names"
+    )
+
+
 class WasiConfig(Section):
     """What of the system a guest may see. Nothing without it."""
 
@@ -137,7 +146,16 @@ class HandlerConfig(Section):
         None, pattern=r"^[\w.]+:[\w.]+$", description="a Python function, as `package.module:name`"
     )
     client: str = Field(description="the client that it subscribes with, and sends with by default")
-    subscribe: tuple[str, ...] = Field((), description="channels: `name`, or `topic:name` where every process gets all")
+    subscribe: tuple[str | SubscribeConfig, ...] = Field(
+        (),
+        description="channels: `name`, or `topic:name` where every process gets all; "
+        "without it the handler says itself what it hears, within `listen`",
+    )
+    listen: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
+        (),
+        description="patterns of the channels that it may choose to hear by itself; "
+        "or a table of client names, each with patterns",
+    )
     group: str | None = Field(None, description="who shares a queue's messages with it; the handler's name without it")
     publish: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
         (), description="patterns of the channels that it may send to; or a table of client names, each with patterns"
@@ -156,9 +174,9 @@ class HandlerConfig(Section):
 
     @field_validator("subscribe")
     @classmethod
-    def _channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+    def _channels(cls, channels: tuple[str | SubscribeConfig, ...]) -> tuple[str | SubscribeConfig, ...]:
         for channel in channels:
-            Channel.parse(channel)
+            _named(channel)
         return channels
 
     @model_validator(mode="after")
@@ -168,10 +186,28 @@ class HandlerConfig(Section):
         return self
 
     @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels of `subscribe`, in its order."""
+        return tuple(map(_named, self.subscribe))
+
+    @property
+    def extensions(self) -> dict[Channel, dict[str, str]]:
+        """The extensions in `subscribe`, of the channels that have any."""
+        tables = [item for item in self.subscribe if isinstance(item, SubscribeConfig) and item.extensions]
+        return {_named(item): item.extensions for item in tables}
+
+    @property
     def grants(self) -> dict[str, tuple[str, ...]]:
         """The patterns of channels that it may publish to, by client; the names are all that it may connect to."""
-        by_client = self.publish if isinstance(self.publish, dict) else {self.client: self.publish}
-        return {self.client: (), **by_client}
+        return dict.fromkeys((self.client, *self.listens), ()) | self._by_client(self.publish)
+
+    @property
+    def listens(self) -> dict[str, tuple[str, ...]]:
+        """The patterns of channels that it may choose to hear, by client."""
+        return self._by_client(self.listen)
+
+    def _by_client(self, patterns: tuple[str, ...] | dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return patterns if isinstance(patterns, dict) else {self.client: patterns}
 
     @property
     def dead_letters(self) -> tuple[str, Channel] | None:
@@ -181,6 +217,10 @@ class HandlerConfig(Section):
         if isinstance(self.dead_letter, str):
             return self.client, Channel.parse(self.dead_letter)
         return self.dead_letter.client or self.client, Channel.parse(self.dead_letter.channel)
+
+
+def _named(item: str | SubscribeConfig) -> Channel:
+    return Channel.parse(item if isinstance(item, str) else item.channel)
 
 
 class HostConfig(Section):

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dragoman.message import Message, MessageLike, MetadataLike
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a handler wants to hear.
+
+    Attributes:
+        channels: as `dragoman.message.Channel.parse` reads them; a channel that is there twice is heard once.
+        extensions: the broker's own settings for these subscriptions, by the names that its documentation gives them.
+            Where the configuration has the same one for a channel, the configuration's value holds.
+    """
+
+    channels: tuple[str, ...]
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Context(Protocol):
@@ -96,15 +111,26 @@ class Context(Protocol):
 class Handler(Protocol):
     """One configured handler, ready to be called, many times at once."""
 
-    async def handle(self, message: Message, context: Context) -> None:
-        """Handle one message; returning means that it is done.
+    async def handle(self, messages: Sequence[Message], context: Context) -> None:
+        """Handle messages; returning means that all of them are done.
 
+        It is one message, unless the configuration asks for batches.
         Cancelling it (deadline, shutdown) ends the work; nothing of it goes on.
 
         Raises:
             HandlerFailed: the handler said or raised an error.
             Trapped: the guest trapped.
             Rejected: the handler wants no further try.
+        """
+        ...
+
+    async def wanted(self, context: Context) -> Wanted | None:
+        """What the handler wants to hear; asked once, before anything is subscribed to.
+
+        None leaves it to the configuration's `subscribe`. Otherwise it takes the place of that, within the grants.
+
+        Raises:
+            HandlerError: it could not say; the host does not start.
         """
         ...
 

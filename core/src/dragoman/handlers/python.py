@@ -1,4 +1,15 @@
-"""A plain Python function as a handler: `async def handle(message, context)`, named as `package.module:handle`."""
+"""A plain Python function as a handler: `async def handle(message, context)`, named as `package.module:handle`.
+
+What has a method `wanted` says itself what it hears, at the start:
+
+    class Billing:
+        async def wanted(self, context):
+            return dragoman.Wanted(("orders", "topic:prices"))
+
+        async def __call__(self, message, context): ...
+
+    billing = Billing()
+"""
 
 from __future__ import annotations
 
@@ -7,13 +18,13 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dragoman.errors import ConfigError, HandlerError, HandlerFailed, Problem, nearest
-from dragoman.handlers.handler import Context
+from dragoman.handlers.handler import Context, Wanted
 from dragoman.message import Message
 
 Function = Callable[[Message, Context], Awaitable[object]]
@@ -25,7 +36,7 @@ class PythonHandler:
     def __init__(self, function: Function) -> None:
         self._function = function
 
-    async def handle(self, message: Message, context: Context) -> None:
+    async def handle(self, messages: Sequence[Message], context: Context) -> None:
         """Call the function once. What it returns does not matter.
 
         Raises:
@@ -33,11 +44,31 @@ class PythonHandler:
             HandlerError: it raised that, such as `Rejected`.
         """
         try:
-            await self._function(message, context)
+            await self._function(messages[0], context)
         except (HandlerError, asyncio.CancelledError, KeyboardInterrupt):
             raise  # the last two mean the host, or are told apart by it
         except BaseException as error:
             raise HandlerFailed(_reason(error)) from error
+
+    async def wanted(self, context: Context) -> Wanted | None:
+        """What `wanted(context)` of the function says; None where it has none.
+
+        Raises:
+            HandlerFailed: it raised, or gave something else.
+            HandlerError: it raised that.
+        """
+        ask = getattr(self._function, "wanted", None)
+        if ask is None:
+            return None
+        try:
+            wanted = await ask(context)
+        except (HandlerError, asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise HandlerFailed(_reason(error)) from error
+        if wanted is not None and not isinstance(wanted, Wanted):
+            raise HandlerFailed(f"`wanted` gave a {type(wanted).__name__}; expected a dragoman.Wanted, or None")
+        return wanted
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -20,6 +20,7 @@ from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
 from dragoman.host.runner import Runner
 from dragoman.host.source import Source
+from dragoman.host.wishes import Wishes, ask
 from dragoman.opening import open_client
 from dragoman.plugins import Plugins
 
@@ -89,8 +90,8 @@ class Host:
         if self._broken is not None:
             raise self._broken
         for runner in self._runners:
-            if runner.gave_up is not None:
-                raise runner.gave_up
+            if runner.policy.gave_up is not None:
+                raise runner.policy.gave_up
 
     async def drain(self, grace: float) -> bool:
         """Receive no more, finish what is in hand, settle it and close.
@@ -159,9 +160,11 @@ class Host:
             self._open.push_async_callback(client.close)
         # Before anything is waited for: a mistake in a handler is told at once, also while a broker is away.
         handlers = await self._handlers()
+        outlets = {name: self._outlet(name, clients) for name in handlers}
+        hears = await self._wishes(handlers, outlets)
         await asyncio.gather(*(client.ready() for client in clients.values()))
         for name, handler in handlers.items():
-            self._runners.append(self._runner(name, handler, clients))
+            self._runners.append(Runner(name, self._config.handlers[name], handler, outlets[name], hears[name]))
         confirmed = [self._serve(source) for runner in self._runners for source in runner.sources]
         await asyncio.gather(*confirmed)
         if not self._serving:
@@ -214,10 +217,20 @@ class Host:
             self._open.push_async_callback(self._engine.close)
         return self._engine
 
-    def _runner(self, name: str, handler: Handler, clients: Mapping[str, Client]) -> Runner:
+    def _outlet(self, name: str, clients: Mapping[str, Client]) -> Outlet:
         config = self._config.handlers[name]
-        grants = Grants(name, config.grants)
-        return Runner(name, config, handler, Outlet(name, config.client, grants, clients, self._counters[name]))
+        grants = Grants(name, config.grants, config.listens, {config.client: config.channels})
+        return Outlet(name, config.client, grants, clients, self._counters[name])
+
+    async def _wishes(self, handlers: Mapping[str, Handler], outlets: Mapping[str, Outlet]) -> dict[str, Wishes]:
+        """What each handler hears from the start."""
+        problems: list[Problem] = []
+        found: dict[str, Wishes] = {}
+        for name, handler in handlers.items():
+            with _noted(problems, f"handlers.{name}"):
+                found[name] = await ask(self._config.handlers[name], handler, outlets[name])
+        _refuse(problems)
+        return found
 
     def _serve(self, source: Source) -> asyncio.Future[None]:
         task = asyncio.create_task(source.run(), name=f"source {source.address.channel}")

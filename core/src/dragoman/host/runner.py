@@ -1,4 +1,4 @@
-"""Runs one handler: how many messages at once, for how long each, and what follows from a failure."""
+"""Runs one handler: how many messages at once, and for how long each. What follows from a failure is in `policy.py`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from contextvars import copy_context
 from time import perf_counter
 from typing import Final
 
-from dragoman.adapter import ACCEPT, Delivery, Reject
-from dragoman.backoff import Backoff
+from dragoman.adapter import ACCEPT, Delivery
 from dragoman.config.model import HandlerConfig
-from dragoman.errors import DeadlineExceeded, HandlerFailed, Rejected
+from dragoman.errors import DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
-from dragoman.host.dead_letters import Failure, dead_letter
-from dragoman.host.outage import BACKOFF, Outage, one_line
+from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
-from dragoman.message import Channel, Message
+from dragoman.host.wishes import Wishes
+from dragoman.message import Message
 
 _log: Final = logging.getLogger("dragoman.host")
 #: Seconds of work that are in hand beyond what is being handled: a quick handler never waits for the broker, and a slow
@@ -38,28 +37,25 @@ class Runner:
         sources: its channels.
         counters: what it has done.
         places: how many messages it handles at once.
-        gave_up: why it stopped by itself; None while it has not.
+        policy: what follows from its failures.
     """
 
-    def __init__(self, name: str, config: HandlerConfig, handler: Handler, outlet: Outlet) -> None:
+    def __init__(self, name: str, config: HandlerConfig, handler: Handler, outlet: Outlet, hears: Wishes) -> None:
         self.name = name
         self.handler = handler
         self.counters = outlet.counters
         self.places = config.concurrency
-        self.gave_up: HandlerFailed | None = None
+        self.policy = Policy(name, config, outlet, self)
         self._config = config
         self._outlet = outlet
-        self._backoff = Backoff(config.retry.backoff, config.retry.max_backoff, config.retry.jitter)
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
         self._running: dict[asyncio.Task[None], float] = {}
         self._overdue: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
-        self._letters: set[asyncio.Task[None]] = set()
-        self._lettering = Outage("dead-letter", {"handler": name}, self.counters)
         self._halted = False
-        self.sources = [Source(address, self, self.counters, name) for address in _addresses(config, name, outlet)]
+        self.sources = [Source(address, self, self.counters, name) for address in _addresses(config, outlet, hears)]
 
     @property
     def window(self) -> int:
@@ -70,7 +66,7 @@ class Runner:
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
         """The tries and dead letters under way."""
-        return {task for task in (*self._running, *self._letters) if not task.done()}
+        return {task for task in (*self._running, *self.policy.letters) if not task.done()}
 
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once; what is ready is still handled."""
@@ -147,7 +143,7 @@ class Runner:
         attempt = delivery.count + (failure.tries if failure else 0)
         context = HandlingContext(self._outlet, delivery.message, attempt)
         began = perf_counter()
-        error = await self._call(delivery.message, context)
+        error = await self._call((delivery.message,), context)
         source.left()
         if self._ended(context):
             error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
@@ -158,16 +154,16 @@ class Runner:
         elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
             source.give_back(delivery)
         else:
-            self._failed(source, delivery, attempt, error, away=context.away)
+            self.policy.failed(source, delivery, attempt, error, away=context.away)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
             asyncio.current_task().add_done_callback(asyncio.Task.exception)  # type: ignore[union-attr]
             raise error
         self._fill()
 
-    async def _call(self, message: Message, context: HandlingContext) -> BaseException | None:
+    async def _call(self, messages: Sequence[Message], context: HandlingContext) -> BaseException | None:
         """What went wrong; a `CancelledError` only where the try was cancelled from outside."""
         try:
-            await self.handler.handle(message, context)
+            await self.handler.handle(messages, context)
             if not context.confirmed:
                 await context.confirm()
         except asyncio.CancelledError as error:
@@ -187,110 +183,10 @@ class Runner:
         self._overdue.discard(task)
         return overdue
 
-    # What follows from a failure
 
-    def _failed(self, source: Source, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
-        reason = one_line(error)
-        self.counters.failed += 1
-        self.counters.last_error = reason
-        if source.stopping:  # a drain neither retries nor dead-letters
-            self._say(logging.WARNING, delivery, attempt, "failed while draining, and goes back: %s", reason)
-            source.give_back(delivery)
-            return
-        away = away and not isinstance(error, Rejected)
-        source.failures[delivery] = failure = Failure.next(source.failures.get(delivery), reason, away=away)
-        if away:  # the client says that its broker is away; no message is given up for that
-            self._retry(source, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
-        elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
-            self._retry(source, delivery, attempt, self._backoff.after(attempt))
-        elif self._config.dead_letter is not None:
-            self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
-            failure.attempts = attempt
-            self._dead_letter_soon(source, delivery)
-        else:
-            self._exhausted(source, delivery, attempt, reason)
-
-    def _retry(
-        self, source: Source, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
-    ) -> None:
-        self.counters.retried += 1
-        reason = source.failures[delivery].reason
-        self._say(level, delivery, attempt, "failed, next try in %.3g s: %s", delay, reason)
-        source.wait(delivery, delay, self._try_again)
-
-    def _try_again(self, source: Source, delivery: Delivery) -> None:
-        self.offer(source, (delivery,))
-
-    def _exhausted(self, source: Source, delivery: Delivery, attempt: int, reason: str) -> None:
-        match self._config.exhausted:
-            case "retry":
-                self._retry(source, delivery, attempt, self._backoff.at_most())
-            case "drop":
-                self._say(logging.ERROR, delivery, attempt, "failed, and is dropped: %s", reason)
-                self.counters.dropped += 1
-                source.finish(delivery, Reject(reason))
-            case "stop":
-                self._say(logging.ERROR, delivery, attempt, "failed, and stops the handler: %s", reason)
-                self._give_up(delivery, attempt, reason)
-                source.give_back(delivery)
-
-    def _give_up(self, delivery: Delivery, attempt: int, reason: str) -> None:
-        which = delivery.message.id or "a message"
-        self.gave_up = HandlerFailed(
-            f"stopped: {which} failed {attempt} times, at last with: {reason}",
-            where=f"handlers.{self.name}",
-            hint="set `dead_letter`, or another `exhausted`",
-        )
-        self.halt()
-
-    def _dead_letter_soon(self, source: Source, delivery: Delivery) -> None:
-        task = asyncio.Task(self._dead_letter(source, delivery), loop=self._loop, context=self._context.copy())
-        self._letters.add(task)
-        task.add_done_callback(self._letters.discard)
-
-    async def _dead_letter(self, source: Source, delivery: Delivery) -> None:
-        """Accept the message when its dead letter is confirmed; until then go on trying, without a place."""
-        failure = source.failures.get(delivery)
-        target = self._config.dead_letters
-        if failure is None or target is None:  # its subscription was lost: it comes again
-            source.finish(delivery, ACCEPT)
-            return
-        client, channel = target
-        letter = dead_letter(
-            delivery.message,
-            failure,
-            handler=self.name,
-            client=source.address.client.name,
-            channel=source.address.channel,
-        )
-        try:
-            await self._outlet.clients[client].publish(channel, letter)
-        except asyncio.CancelledError:
-            source.give_back(delivery)
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
-            self._undelivered(source, delivery, failure, error)
-        else:
-            self._lettering.over()
-            self.counters.dead_lettered += 1
-            source.finish(delivery, ACCEPT)
-
-    def _undelivered(self, source: Source, delivery: Delivery, failure: Failure, error: Exception) -> None:
-        self._lettering.failed(error)
-        failure.unsent += 1
-        if source.stopping:
-            source.give_back(delivery)
-        else:
-            source.wait(delivery, BACKOFF.after(failure.unsent), self._dead_letter_soon)
-
-    def _say(self, level: int, delivery: Delivery, attempt: int, text: str, *values: object) -> None:
-        extra = {"handler": self.name, "message_id": delivery.message.id, "attempt": attempt, "lane": delivery.lane}
-        _log.log(level, text, *values, extra=extra)
-
-
-def _addresses(config: HandlerConfig, name: str, outlet: Outlet) -> Iterator[Address]:
+def _addresses(config: HandlerConfig, outlet: Outlet, hears: Wishes) -> Iterator[Address]:
     client = outlet.clients[config.client]
-    for channel in map(Channel.parse, config.subscribe):
+    for channel, extensions in hears.items():
         # Of a topic every process gets all, unless a group is asked for.
-        group = config.group or (name if channel.kind == "queue" else None)
-        yield Address(client, channel, group)
+        group = config.group or (outlet.handler if channel.kind == "queue" else None)
+        yield Address(client, channel, group, extensions)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
@@ -55,11 +55,13 @@ class Address:
         client: with whom.
         channel: to what.
         group: in which group; None for a topic that everybody gets.
+        extensions: the broker's own settings for the subscription.
     """
 
     client: Client
     channel: Channel
     group: str | None
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source:
@@ -196,7 +198,9 @@ class Source:
     async def _subscribed(self, stack: AsyncExitStack) -> Subscription:
         """The subscription, however long its broker is away; `stop` ends that."""
         address = self.address
-        opening = address.client.subscribe(address.channel, group=address.group, prefetch=self._bound)
+        opening = address.client.subscribe(
+            address.channel, group=address.group, prefetch=self._bound, extensions=address.extensions
+        )
         try:
             async with asyncio.timeout(None) as self._opening:
                 await self._connected()

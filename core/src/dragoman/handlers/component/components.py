@@ -21,7 +21,7 @@ from dragoman.handlers.component.program import Program
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import Shape
 from dragoman.handlers.component.wasi import Wasi, is_provided
-from dragoman.handlers.handler import Context
+from dragoman.handlers.handler import Context, Wanted
 from dragoman.message import Message
 
 _LOG: Final = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class ComponentHandler:
         self._instances = instances
         self._entry = entry
 
-    async def handle(self, message: Message, context: Context) -> None:
+    async def handle(self, messages: Sequence[Message], context: Context) -> None:
         """Handle one message in an instance of its own; see `Handler.handle`.
 
         Raises:
@@ -158,21 +158,23 @@ class ComponentHandler:
         """
         instance = await self._instances.take()
         try:
-            await self._entry.handle(instance, message, context)
+            for message in messages:
+                await self._entry.handle(instance, message, context)
         finally:
             if instance.output is not None:
                 instance.output.log(context.log)
             self._instances.put(instance)
 
-    async def channels(self, context: Context) -> Sequence[str] | None:
-        """The channels that the guest wants to hear, where its generation says so; None otherwise.
+    async def wanted(self, context: Context) -> Wanted | None:
+        """What the guest wants to hear, where its generation says so; None otherwise.
 
         Raises:
             HandlerFailed, Trapped: as `handle`.
         """
         instance = await self._instances.take()
         try:
-            return await self._entry.channels(instance, context)
+            channels = await self._entry.channels(instance, context)
+            return None if channels is None else Wanted(tuple(channels))
         finally:
             self._instances.put(instance)
 

@@ -1,0 +1,152 @@
+"""What follows from a failure: another try, a dead letter, or what the configuration says instead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextvars import copy_context
+from typing import Final, Protocol
+
+from dragoman.adapter import ACCEPT, Delivery, Reject
+from dragoman.backoff import Backoff
+from dragoman.config.model import HandlerConfig
+from dragoman.errors import HandlerFailed, Rejected
+from dragoman.host.context import Outlet
+from dragoman.host.dead_letters import Failure, dead_letter
+from dragoman.host.outage import BACKOFF, Outage, one_line
+from dragoman.host.source import Source
+
+_log: Final = logging.getLogger("dragoman.host")
+
+
+class Tries(Protocol):
+    """Who makes the tries."""
+
+    def offer(self, source: Source, deliveries: Sequence[Delivery]) -> None:
+        """Take deliveries that may be handled now."""
+        ...
+
+    def halt(self) -> None:
+        """Begin no more tries, and receive no more."""
+        ...
+
+
+class Policy:
+    """What becomes of the messages that one handler failed to handle. It never blocks, except in what its tasks do.
+
+    Attributes:
+        gave_up: why the handler stopped by itself; None while it has not.
+        letters: the dead letters under way.
+    """
+
+    def __init__(self, name: str, config: HandlerConfig, outlet: Outlet, tries: Tries) -> None:
+        self.gave_up: HandlerFailed | None = None
+        self.letters: set[asyncio.Task[None]] = set()
+        self._name = name
+        self._config = config
+        self._outlet = outlet
+        self._counters = outlet.counters
+        self._tries = tries
+        self._backoff = Backoff(config.retry.backoff, config.retry.max_backoff, config.retry.jitter)
+        self._context = copy_context()
+        self._lettering = Outage("dead-letter", {"handler": name}, self._counters)
+
+    def failed(self, source: Source, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
+        """A try failed; with `away` it was while a client had no connection. Never blocks."""
+        reason = one_line(error)
+        self._counters.failed += 1
+        self._counters.last_error = reason
+        if source.stopping:  # a drain neither retries nor dead-letters
+            self._say(logging.WARNING, delivery, attempt, "failed while draining, and goes back: %s", reason)
+            source.give_back(delivery)
+            return
+        away = away and not isinstance(error, Rejected)
+        source.failures[delivery] = failure = Failure.next(source.failures.get(delivery), reason, away=away)
+        if away:  # the client says that its broker is away; no message is given up for that
+            self._retry(source, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
+        elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
+            self._retry(source, delivery, attempt, self._backoff.after(attempt))
+        elif self._config.dead_letter is not None:
+            self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
+            failure.attempts = attempt
+            self._dead_letter_soon(source, delivery)
+        else:
+            self._exhausted(source, delivery, attempt, reason)
+
+    def _retry(
+        self, source: Source, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
+    ) -> None:
+        self._counters.retried += 1
+        reason = source.failures[delivery].reason
+        self._say(level, delivery, attempt, "failed, next try in %.3g s: %s", delay, reason)
+        source.wait(delivery, delay, self._try_again)
+
+    def _try_again(self, source: Source, delivery: Delivery) -> None:
+        self._tries.offer(source, (delivery,))
+
+    def _exhausted(self, source: Source, delivery: Delivery, attempt: int, reason: str) -> None:
+        match self._config.exhausted:
+            case "retry":
+                self._retry(source, delivery, attempt, self._backoff.at_most())
+            case "drop":
+                self._say(logging.ERROR, delivery, attempt, "failed, and is dropped: %s", reason)
+                self._counters.dropped += 1
+                source.finish(delivery, Reject(reason))
+            case "stop":
+                self._say(logging.ERROR, delivery, attempt, "failed, and stops the handler: %s", reason)
+                self._give_up(delivery, attempt, reason)
+                source.give_back(delivery)
+
+    def _give_up(self, delivery: Delivery, attempt: int, reason: str) -> None:
+        which = delivery.message.id or "a message"
+        self.gave_up = HandlerFailed(
+            f"stopped: {which} failed {attempt} times, at last with: {reason}",
+            where=f"handlers.{self._name}",
+            hint="set `dead_letter`, or another `exhausted`",
+        )
+        self._tries.halt()
+
+    def _dead_letter_soon(self, source: Source, delivery: Delivery) -> None:
+        task = asyncio.Task(self._dead_letter(source, delivery), context=self._context.copy())
+        self.letters.add(task)
+        task.add_done_callback(self.letters.discard)
+
+    async def _dead_letter(self, source: Source, delivery: Delivery) -> None:
+        """Accept the message when its dead letter is confirmed; until then go on trying, without a place."""
+        failure = source.failures.get(delivery)
+        target = self._config.dead_letters
+        if failure is None or target is None:  # its subscription was lost: it comes again
+            source.finish(delivery, ACCEPT)
+            return
+        client, channel = target
+        letter = dead_letter(
+            delivery.message,
+            failure,
+            handler=self._name,
+            client=source.address.client.name,
+            channel=source.address.channel,
+        )
+        try:
+            await self._outlet.clients[client].publish(channel, letter)
+        except asyncio.CancelledError:
+            source.give_back(delivery)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+            self._undelivered(source, delivery, failure, error)
+        else:
+            self._lettering.over()
+            self._counters.dead_lettered += 1
+            source.finish(delivery, ACCEPT)
+
+    def _undelivered(self, source: Source, delivery: Delivery, failure: Failure, error: Exception) -> None:
+        self._lettering.failed(error)
+        failure.unsent += 1
+        if source.stopping:
+            source.give_back(delivery)
+        else:
+            source.wait(delivery, BACKOFF.after(failure.unsent), self._dead_letter_soon)
+
+    def _say(self, level: int, delivery: Delivery, attempt: int, text: str, *values: object) -> None:
+        extra = {"handler": self._name, "message_id": delivery.message.id, "attempt": attempt, "lane": delivery.lane}
+        _log.log(level, text, *values, extra=extra)
