@@ -47,6 +47,11 @@ class Running:
             if not self._more():
                 raise AssertionError(f"ended without the event {name!r}:\n{self.text}")
 
+    def more(self) -> None:
+        """Wait until it has printed something more."""
+        if not self._more():
+            raise AssertionError(f"ended:\n{self.text}")
+
     def events(self) -> list[dict[str, Any]]:
         """The JSON lines so far."""
         return [

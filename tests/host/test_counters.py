@@ -1,14 +1,16 @@
-"""Percentiles from a histogram of fixed size."""
+"""Percentiles from a histogram of fixed size, and the sum of what several hosts have counted."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.host.counters import Latencies
+from dragoman.host.counters import Counters, Latencies
 
 
 def test_there_are_no_percentiles_of_nothing() -> None:
@@ -36,3 +38,46 @@ def test_the_mean_follows_what_is_recent() -> None:
         latencies.add(1.0)
     assert latencies.mean > 0.99
     assert (latencies.count, latencies.longest) == (51, 1.0)
+
+
+def _counters(seconds: list[float], handled: int, error: str | None) -> Counters:
+    counters = Counters(received=handled + 2, in_hand=2, handled=handled, last_error=error, outages={"settle": "away"})
+    for each in seconds:
+        counters.latencies.add(each)
+    return counters
+
+
+_SOME = st.builds(_counters, st.lists(st.floats(0, 1e5), max_size=20), st.integers(0, 1000), st.none() | st.text())
+
+
+@given(st.lists(_SOME, min_size=1, max_size=4))
+def test_counters_of_several_hosts_are_summed(each: list[Counters]) -> None:
+    """Counts are added, and a percentile of the sum is one of all their tries together."""
+    total = Counters.sum(each)
+    assert (total.received, total.in_hand, total.handled) == (
+        sum(one.received for one in each),
+        2 * len(each),
+        sum(one.handled for one in each),
+    )
+    assert total.latencies.count == sum(one.latencies.count for one in each)
+    assert total.latencies.longest == max(one.latencies.longest for one in each)
+    least, most = (f(one.latencies.percentile(50) for one in each if one.latencies.count) for f in (_min, _max))
+    assert least <= total.latencies.percentile(50) <= most
+    assert all(one.in_hand == 2 for one in each), "what is summed stays as it is"
+
+
+def _min(values: Iterator[float]) -> float:
+    return min(values, default=0.0)
+
+
+def _max(values: Iterator[float]) -> float:
+    return max(values, default=0.0)
+
+
+@given(_SOME)
+def test_counters_come_whole_from_another_process(counters: Counters) -> None:
+    """As JSON, and what a dead one leaves is what it had done."""
+    again = Counters.from_json(json.loads(json.dumps(counters.as_json())))
+    assert again.as_json() == counters.as_json()
+    left = again.ended()
+    assert (left.handled, left.in_hand, left.waiting, left.outages) == (counters.handled, 0, 0, {})

@@ -6,13 +6,14 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from dragoman.cli.view import Rates
 from dragoman.host.counters import Counters
+from dragoman.host.workers.supervisor import WorkerState
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
@@ -29,7 +30,8 @@ class Events:
     def log(self, record: logging.LogRecord) -> None:
         """A line of the log, with what its author added, such as the handler."""
         added = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else None
+        # A worker's record comes with its text only.
+        trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else record.exc_text
         about = {"level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(), **added}
         self._print("log", about | ({"traceback": trace} if trace else {}), record.created)
 
@@ -37,10 +39,24 @@ class Events:
         """Something that happened to the host as a whole."""
         self._print(name, {"message": text, **about})
 
-    def counters(self, counters: Mapping[str, Counters]) -> None:
-        """One line for all handlers; times are milliseconds."""
-        found = {name: asdict(self._rates.figures(name, one)) for name, one in counters.items()}
-        self._print("counters", {"handlers": found})
+    def counters(self, counters: Mapping[str, Counters], workers: Sequence[WorkerState] = ()) -> None:
+        """One line for all handlers, with each worker's share of it; times are milliseconds."""
+        found: dict[str, Any] = {"handlers": self._figures("", counters)}
+        if workers:
+            found["workers"] = [
+                {
+                    "worker": one.number,
+                    "pid": one.pid,
+                    "ready": one.ready,
+                    "restarts": one.restarts,
+                    "handlers": self._figures(f"{one.pid}/", one.counters),
+                }
+                for one in workers
+            ]
+        self._print("counters", found)
+
+    def _figures(self, prefix: str, counters: Mapping[str, Counters]) -> dict[str, Any]:
+        return {name: asdict(self._rates.figures(prefix + name, one)) for name, one in counters.items()}
 
     def close(self) -> None:
         """Nothing to leave."""

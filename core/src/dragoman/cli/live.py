@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dragoman.cli.view import Figures, Rates
 from dragoman.host.counters import Counters
+from dragoman.host.workers.supervisor import WorkerState
 
 _INTERVAL: Final = 0.25
 _COLUMNS: Final = (
@@ -56,17 +57,19 @@ class Live:
             self._clean(record.getMessage()),
         )
         self._console.print(line, highlight=False, soft_wrap=True)
-        if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
+        if record.exc_info or record.exc_text:
+            trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text or ""
             self._console.print(Text(self._clean(trace), "dim"), highlight=False, soft_wrap=True)
 
     def event(self, name: str, text: str, **about: str | float | list[str]) -> None:  # noqa: ARG002 - for machines
         """A line above the table."""
         self._console.print(Text(self._clean(text), "bold red" if name == "failed" else "bold"), soft_wrap=True)
 
-    def counters(self, counters: Mapping[str, Counters]) -> None:
+    def counters(self, counters: Mapping[str, Counters], workers: Sequence[WorkerState] = ()) -> None:
         """The table, drawn anew, what each handler waits for, and the last error of each that had one."""
         figures = {name: self._rates.figures(name, one) for name, one in counters.items()}
+        ready = sum(one.ready for one in workers)
+        processes = [Text(f"{ready} of {len(workers)} workers at work", "dim")] if workers else []
         waiting = [
             Text(f"{name}: can't {what}: {self._clean(why)}", "yellow", no_wrap=True, overflow="ellipsis")
             for name, one in figures.items()
@@ -79,7 +82,7 @@ class Live:
         ]
         if not self._live.is_started:
             self._live.start()
-        self._live.update(Group(_table(figures, self._console.width), *waiting, *errors), refresh=True)
+        self._live.update(Group(_table(figures, self._console.width), *processes, *waiting, *errors), refresh=True)
 
     def close(self) -> None:
         """The table stays as it was last drawn; the cursor is back."""

@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, Self
 
 from dragoman.cli.signals import Stop
 from dragoman.cli.view import View
 from dragoman.config.model import Config
 from dragoman.errors import DragomanError
-from dragoman.host.host import Host
-from dragoman.plugins import Plugins
+from dragoman.host.counters import Counters
+from dragoman.host.workers.supervisor import Workers, WorkerState
 
 DONE: Final = 0
 RELEASED: Final = 3
 
 
-async def serve(config: Config, plugins: Plugins, folder: Path, view: View) -> int:
-    """Run the handlers; the exit code of the command.
+class Served(Protocol):
+    """What runs handlers: a `Host`, or `Workers`."""
+
+    @property
+    def counters(self) -> Mapping[str, Counters]:
+        """What each handler has done."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Start; returns when every subscription is confirmed."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait until it can't go on."""
+        ...
+
+    async def drain(self, grace: float) -> bool:
+        """Finish what is in hand; whether all of it was."""
+        ...
+
+
+async def serve(host: Served, config: Config, view: View, asked: Callable[[Stop], None] | None = None) -> int:
+    """Run the handlers; the exit code of the command. `asked` gets what ends it as a signal would.
 
     Raises:
         DragomanError: the host could not start, or could not go on.
     """
     stop = Stop(view.close)
+    if asked is not None:
+        asked(stop)
     with stop.listening():
         try:
             stop.starting()
-            async with Host(config, plugins=plugins, folder=folder) as host:
+            async with host:
                 stop.started()
                 return await _Serving(host, config, view, stop).run()
         except asyncio.CancelledError:
@@ -42,7 +69,7 @@ async def serve(config: Config, plugins: Plugins, folder: Path, view: View) -> i
 
 
 class _Serving:
-    def __init__(self, host: Host, config: Config, view: View, stop: Stop) -> None:
+    def __init__(self, host: Served, config: Config, view: View, stop: Stop) -> None:
         self._host = host
         self._config = config
         self._view = view
@@ -50,7 +77,10 @@ class _Serving:
 
     async def run(self) -> int:
         names = list(self._config.handlers)
-        self._view.event("ready", f"ready: {', '.join(names)}", handlers=names)
+        workers = len(self._workers())
+        about: dict[str, float] = {"workers": workers} if workers else {}
+        several = f", in {workers} workers" if workers else ""
+        self._view.event("ready", f"ready: {', '.join(names)}{several}", handlers=names, **about)
         showing = asyncio.create_task(self._show())
         try:
             code = await self._until_the_end()
@@ -58,7 +88,7 @@ class _Serving:
             showing.cancel()
             with suppress(asyncio.CancelledError):
                 await showing
-            self._view.counters(self._host.counters)
+            self._view.counters(self._host.counters, self._workers())
         how = "everything in hand was finished" if code == DONE else "some of what was in hand went back to its broker"
         self._view.event("stopped", f"stopped: {how}", code=code)
         return code
@@ -83,7 +113,10 @@ class _Serving:
         self._view.event("draining", text, signal=self._stop.signal or "", grace=grace)
         return DONE if await self._host.drain(grace) else RELEASED
 
+    def _workers(self) -> Sequence[WorkerState]:
+        return self._host.states if isinstance(self._host, Workers) else ()
+
     async def _show(self) -> None:
         while True:
-            self._view.counters(self._host.counters)
+            self._view.counters(self._host.counters, self._workers())
             await asyncio.sleep(self._view.interval)

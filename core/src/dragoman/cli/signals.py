@@ -19,7 +19,7 @@ class Stop:
 
     Attributes:
         asked: set by the first signal.
-        signal: its name; None before.
+        signal: its name, or why else it was asked; None before.
     """
 
     def __init__(self, at_once: Callable[[], None]) -> None:
@@ -27,6 +27,7 @@ class Stop:
         self.asked = asyncio.Event()
         self.signal: str | None = None
         self._at_once = at_once
+        self._signalled = False
         self._starting: asyncio.Task[object] | None = None
 
     @contextmanager
@@ -49,13 +50,20 @@ class Stop:
         """See `starting`."""
         self._starting = None
 
-    def _received(self, number: signal.Signals) -> None:
+    def ask(self, why: str) -> None:
+        """What the first signal does; nothing after it."""
         if self.signal is not None:
+            return
+        self.signal = why
+        self.asked.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
+    def _received(self, number: signal.Signals) -> None:
+        if self._signalled:
             self._at_once()
             sys.stdout.flush()
             # Not `sys.exit`: whatever hangs must not keep the process from ending now.
             os._exit(INTERRUPTED)
-        self.signal = number.name
-        self.asked.set()
-        if self._starting is not None:
-            self._starting.cancel()
+        self._signalled = True
+        self.ask(number.name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dragoman.host.counters import Counters
+from dragoman.host.workers.supervisor import WorkerState
 
 #: Seconds that a rate is taken over, at least.
 _WINDOW: Final = 1.0
@@ -27,8 +28,8 @@ class View(Protocol):
         """Show that something happened to the host as a whole."""
         ...
 
-    def counters(self, counters: Mapping[str, Counters]) -> None:
-        """Show the counters of each handler. Called every `interval` seconds, and at the end."""
+    def counters(self, counters: Mapping[str, Counters], workers: Sequence[WorkerState] = ()) -> None:
+        """Show the counters of each handler, of all workers together; every `interval` seconds and at the end."""
         ...
 
     def close(self) -> None:

@@ -226,6 +226,7 @@ def _named(item: str | SubscribeConfig) -> Channel:
 class HostConfig(Section):
     """The host itself."""
 
+    workers: int = Field(1, ge=1, le=256, description="how many processes run the handlers; they share their groups")
     grace: Duration = Field(10.0, description="how long a shutdown waits for what is in hand")
     cache: Path | None = Field(
         None, description="where compiled components are kept; the user's cache folder without it"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
 
 #: Each doubling of time is divided into this many buckets: a percentile is at most an eighth too high.
 _STEPS: Final = 8
@@ -31,6 +32,30 @@ class Latencies:
         self.mean += (seconds - self.mean) * (_RECENT if self.count else 1.0)
         self.count += 1
         self.longest = max(self.longest, seconds)
+
+    def include(self, other: Latencies) -> None:
+        """Count all that the other one has counted."""
+        if not other.count:
+            return
+        self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, other._buckets, strict=True)]
+        self.mean = (self.mean * self.count + other.mean * other.count) / (self.count + other.count)
+        self.count += other.count
+        self.longest = max(self.longest, other.longest)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` makes the same of."""
+        buckets = {str(index): count for index, count in enumerate(self._buckets) if count}
+        return {"buckets": buckets, "longest": self.longest, "mean": self.mean}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """See `as_json`."""
+        made = cls()
+        for index, count in found["buckets"].items():
+            made._buckets[int(index)] = count
+        made.count = sum(made._buckets)
+        made.longest, made.mean = found["longest"], found["mean"]
+        return made
 
     def percentile(self, percent: float) -> float:
         """Seconds that `percent` % of them took at most; 0 where there are none."""
@@ -88,3 +113,37 @@ class Counters:
     last_error: str | None = None
     outages: dict[str, str] = field(default_factory=dict)
     latencies: Latencies = field(default_factory=Latencies)
+
+    @classmethod
+    def sum(cls, counters: Iterable[Counters]) -> Self:
+        """What several hosts have done together: counts are added, the latest of their errors and outages are kept."""
+        total = cls()
+        for one in counters:
+            for each in fields(cls):
+                mine, theirs = getattr(total, each.name), getattr(one, each.name)
+                if isinstance(mine, Latencies):
+                    mine.include(theirs)
+                elif isinstance(mine, dict):
+                    mine.update(theirs)
+                elif isinstance(mine, int):
+                    setattr(total, each.name, mine + theirs)
+                elif theirs is not None:
+                    setattr(total, each.name, theirs)
+        return total
+
+    def ended(self) -> Counters:
+        """What is left of them when their host has died: what it had done, and nothing in hand."""
+        left = Counters.sum([self])
+        left.in_hand = left.waiting = 0
+        left.outages.clear()
+        return left
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` makes the same of."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value.as_json() if isinstance(value, Latencies) else value for name, value in found.items()}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """See `as_json`."""
+        return cls(**{**found, "latencies": Latencies.from_json(found["latencies"])})

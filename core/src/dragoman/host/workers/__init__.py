@@ -1,0 +1,1 @@
+"""Worker processes: a supervisor keeps several hosts of one configuration running."""
