@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import aiomqtt
 from faststream import AckPolicy
@@ -20,39 +17,34 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tests.servers import Mosquitto
 
+import dragoman
+from benchmarks.consuming import (
+    BODY,
+    FUNCTION,
+    GROUP,
+    Clock,
+    component,
+    filled,
+    name,
+    raw,
+    through_adapter,
+    through_host,
+)
 from benchmarks.report import report
-from benchmarks.side_by_side import Run, figures, side_by_side
-from dragoman.adapter import ACCEPT, SubscribeOptions
+from benchmarks.side_by_side import COUNT, IN_FLIGHT, Measured, Run, consumed, figures, publish_rate, side_by_side
+from dragoman.adapter import SubscribeOptions
 from dragoman.message import Channel, Message
-from dragoman_mqtt.adapter import MqttAdapter, connect
+from dragoman_mqtt.adapter import connect
 from dragoman_mqtt.settings import MqttSettings
 
-COUNT = 20_000
-BODY = b"x" * 256
-IN_FLIGHT = 200
+#: How many messages may be in hand.
+PREFETCH = 1_000
 _QUIET = logging.getLogger(f"{__name__}.aiomqtt")
 _QUIET.setLevel(logging.ERROR)
 
 
-async def _publish(publish: Callable[[], Awaitable[object]]) -> float:
-    """Messages per second with 200 callers, each waiting for its confirmation before the next."""
-
-    async def caller() -> None:
-        for _ in range(COUNT // IN_FLIGHT):
-            await publish()
-
-    start = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
-    return COUNT / (time.perf_counter() - start)
-
-
-@asynccontextmanager
-async def _adapter(url: str) -> AsyncIterator[MqttAdapter]:
-    adapter = await connect(MqttSettings(url=url, client_id=f"bench-{uuid4().hex}"))
-    try:
-        yield adapter
-    finally:
-        await adapter.close()
+def _topic() -> str:
+    return name().replace(".", "/")
 
 
 def _client(url: str, **options: object) -> aiomqtt.Client:
@@ -67,32 +59,25 @@ def _client(url: str, **options: object) -> aiomqtt.Client:
     )
 
 
-async def _feed(url: str, channel: Channel) -> None:
-    """All the messages, for sessions that are subscribed and away."""
-    async with _adapter(url) as adapter:
-        for _ in range(COUNT // 100):
-            await adapter.publish(channel, [Message(BODY)] * 100)
-
-
 def publishers(url: str) -> dict[str, Run]:
     """Confirmed, 200 in flight."""
 
-    async def client() -> float:
+    async def client() -> Measured:
         async with _client(url) as mqtt:
-            topic = f"bench/{uuid4().hex}"
-            return await _publish(lambda: mqtt.publish(topic, BODY, qos=1))
+            topic = _topic()
+            return await publish_rate(lambda: mqtt.publish(topic, BODY, qos=1))
 
-    async def faststream() -> float:
+    async def faststream() -> Measured:
         broker = _broker(url)
         async with broker:
             await broker.start()
-            topic = f"bench/{uuid4().hex}"
-            return await _publish(lambda: broker.publish(BODY, topic, qos=QoS.AT_LEAST_ONCE))
+            topic = _topic()
+            return await publish_rate(lambda: broker.publish(BODY, topic, qos=QoS.AT_LEAST_ONCE))
 
-    async def ours() -> float:
-        async with _adapter(url) as adapter:
-            channel = Channel(f"bench/{uuid4().hex}", "topic")
-            return await _publish(lambda: adapter.publish(channel, [Message(BODY)]))
+    async def ours() -> Measured:
+        async with dragoman.connect({"url": url}) as connection:
+            channel, message = Channel(_topic(), "topic"), Message(BODY)
+            return await publish_rate(lambda: connection.publish(channel, message))
 
     return {"aiomqtt publish": client, "FastStream": faststream, "dragoman": ours}
 
@@ -102,68 +87,77 @@ def consumers(url: str) -> dict[str, Run]:
     return {
         "aiomqtt messages": lambda: _client_consumes(url),
         "FastStream": lambda: _faststream_consumes(url),
-        "dragoman adapter": lambda: _ours_consumes(url),
+        "dragoman adapter": lambda: _adapter_consumes(url),
+        "dragoman": lambda: _host_consumes(url, FUNCTION),
+        "dragoman component": lambda: _host_consumes(url, component()),
     }
 
 
-async def _client_consumes(url: str) -> float:
-    name, topic = f"bench-{uuid4().hex}", f"bench/{uuid4().hex}"
+async def _client_consumes(url: str) -> Measured:
+    topic = _topic()
     kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
     kept.SessionExpiryInterval = 600
-    options = {"identifier": name, "clean_start": False, "properties": kept}
+    options = {"identifier": name(), "clean_start": False, "properties": kept}
     async with _client(url, **options) as mqtt:
         await mqtt.subscribe(topic, qos=1)
-    await _feed(url, Channel(topic, "topic"))
-    start, seen = time.perf_counter(), 0
+    await filled({"url": url}, Channel(topic, "topic"))
+    clock = Clock()
     async with _client(url, **options) as mqtt:
         # aiomqtt acknowledges before the handler: only the layer below can wait for it.
         mqtt._client.manual_ack_set(True)
         async for message in mqtt.messages:
+            clock.one()
             await _handle(message.payload)
             mqtt._client.ack(message.mid, message.qos)
-            seen += 1
-            if seen == COUNT:
+            if clock.seen == COUNT:
                 break
-        return COUNT / (time.perf_counter() - start)
+        return clock.rate()
 
 
-async def _faststream_consumes(url: str) -> float:
-    topic, go, done, seen = f"bench/{uuid4().hex}", asyncio.Event(), asyncio.Event(), 0
+async def _faststream_consumes(url: str) -> Measured:
+    topic, go, clock = _topic(), asyncio.Event(), Clock()
 
     async def handle(_: bytes) -> None:
-        nonlocal seen
-        if not seen:
+        if not go.is_set():
             await go.wait()  # the rest piles up at the broker: a backlog in a kept session is more than it takes
-        seen += 1
-        if seen == COUNT:
-            done.set()
+        clock.one()
 
     broker = _broker(url)
-    broker.subscriber(topic, qos=QoS.AT_LEAST_ONCE, ack_policy=AckPolicy.NACK_ON_ERROR, decoder=_raw)(handle)
+    broker.subscriber(topic, qos=QoS.AT_LEAST_ONCE, ack_policy=AckPolicy.NACK_ON_ERROR, decoder=raw)(handle)
     async with broker:
         await broker.start()
-        await _feed(url, Channel(topic, "topic"))
-        start = time.perf_counter()
+        await filled({"url": url}, Channel(topic, "topic"))
         go.set()
-        await done.wait()
-        return COUNT / (time.perf_counter() - start)
+        return await clock.finished()
 
 
-async def _ours_consumes(url: str) -> float:
-    channel, options = Channel(f"bench/{uuid4().hex}"), SubscribeOptions(group="bench", prefetch=1_000)
-    async with _adapter(url) as adapter:
-        async with adapter.subscribe(channel, options):
-            pass
-        await _feed(url, channel)
-        start, seen = time.perf_counter(), 0
-        async with adapter.subscribe(channel, options) as subscription:
-            while seen < COUNT:
-                batch = await subscription.receive(256)
-                for delivery in batch:
-                    await _handle(delivery.message.data)
-                await subscription.settle([(delivery, ACCEPT) for delivery in batch])
-                seen += len(batch)
-            return COUNT / (time.perf_counter() - start)
+def _section(url: str) -> dict[str, Any]:
+    """A client whose session is its own."""
+    return {"url": url, "client_id": name()}
+
+
+async def _waiting(section: dict[str, Any]) -> Channel:
+    """A queue that has been subscribed to, and has all the messages: what nobody asked for, MQTT does not keep."""
+    channel = Channel(_topic())
+    async with dragoman.connect(section) as connection, connection.subscribe(channel, group=GROUP, prefetch=PREFETCH):
+        pass
+    return await filled({"url": section["url"]}, channel)
+
+
+async def _adapter_consumes(url: str) -> Measured:
+    section = _section(url)
+    channel = await _waiting(section)
+    opened = await connect(MqttSettings.model_validate(section))
+    try:
+        async with opened.subscribe(channel, SubscribeOptions(group=GROUP, prefetch=PREFETCH)) as subscription:
+            return await through_adapter(subscription)
+    finally:
+        await opened.close()
+
+
+async def _host_consumes(url: str, handler: Any) -> Measured:
+    section = _section(url)
+    return await through_host(section, await _waiting(section), handler, in_hand=PREFETCH)
 
 
 def _broker(url: str) -> MQTTBroker:
@@ -174,20 +168,14 @@ async def _handle(data: object) -> None:
     """A handler that does nothing."""
 
 
-async def _raw(message: object) -> bytes:
-    body: bytes = message.body  # type: ignore[attr-defined] # FastStream's own message
-    return body
-
-
 def main() -> None:
     """Print the figures."""
     with Mosquitto(crash_safe=False) as server:
         url = server.direct
         published = side_by_side("publish", publishers(url))
-        consumed = side_by_side("consume", consumers(url))
+        rates = side_by_side("consume", consumers(url))
     rows = figures("publish, QoS 1", published, "dragoman", {"aiomqtt publish": ">= 1", "FastStream": "> 1"})
-    targets = {"aiomqtt messages": ">= 1", "FastStream": ">= 2.5"}
-    rows += figures("consume, accepted", consumed, "dragoman adapter", targets)
+    rows += consumed(rates, {"aiomqtt messages": ">= 1", "FastStream": ">= 2.5"}, component={"FastStream": "> 1"})
     report("mqtt", rows)
 
 

@@ -1,171 +1,193 @@
 """NATS JetStream: ours beside nats-py as documented and FastStream at its fastest at-least-once settings.
 
+nats-py documents three ways to consume: `fetch` of a pull consumer, `next_msg` of a push consumer, and a callback.
+
 `python -m benchmarks.nats`
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from uuid import uuid4
+from typing import Any
 
 import nats
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 from tests.servers import Nats
 
+import dragoman
+from benchmarks.consuming import (
+    BODY,
+    FUNCTION,
+    GROUP,
+    Clock,
+    component,
+    filled,
+    name,
+    raw,
+    through_adapter,
+    through_host,
+)
 from benchmarks.report import report
-from benchmarks.side_by_side import Run, figures, publish_rate, side_by_side
-from dragoman.adapter import ACCEPT, SubscribeOptions
+from benchmarks.side_by_side import Measured, Run, consumed, figures, publish_rate, side_by_side
+from dragoman.adapter import SubscribeOptions
 from dragoman.message import Channel, Message
-from dragoman_nats.adapter import NatsAdapter, connect
+from dragoman_nats.adapter import connect
 from dragoman_nats.settings import NatsSettings
 
-COUNT = 20_000
-BODY = b"x" * 256
-IN_FLIGHT = 200
-
-
-async def _publish(publish: Callable[[], Awaitable[object]]) -> float:
-    return await publish_rate(publish, count=COUNT, in_flight=IN_FLIGHT)
-
-
-@asynccontextmanager
-async def _adapter(url: str) -> AsyncIterator[NatsAdapter]:
-    adapter = await connect(NatsSettings(url=url))
-    try:
-        yield adapter
-    finally:
-        await adapter.close()
-
-
-async def _filled(url: str) -> Channel:
-    """A channel of its own with all the messages in it."""
-    channel = Channel(f"bench.{uuid4().hex}")
-    async with _adapter(url) as adapter:
-        for _ in range(COUNT // 100):
-            await adapter.publish(channel, [Message(BODY)] * 100)
-    return channel
+#: How many messages may be in hand.
+PREFETCH = 1_000
+FETCH = 256
 
 
 def publishers(url: str) -> dict[str, Run]:
     """Confirmed, 200 in flight."""
 
-    async def client() -> float:
+    async def client() -> Measured:
         connection = await nats.connect(url)
         stream = connection.jetstream(publish_async_max_pending=1_000)
-        subject = f"bench.{uuid4().hex}"
+        subject = name()
         await stream.add_stream(name=subject.replace(".", "-"), subjects=[subject])
-        rate = await _publish(lambda: stream.publish(subject, BODY))
+        rate = await publish_rate(lambda: stream.publish(subject, BODY))
         await connection.close()
         return rate
 
-    async def faststream() -> float:
+    async def faststream() -> Measured:
         broker = NatsBroker(url, logger=None)
-        subject = f"bench.{uuid4().hex}"
-        name = subject.replace(".", "-")
+        subject = name()
+        stream = subject.replace(".", "-")
         async with broker:
             await broker.start()
-            await broker.config.connection_state.stream.add_stream(name=name, subjects=[subject])
-            return await _publish(lambda: broker.publish(BODY, subject, stream=name))
+            await broker.config.connection_state.stream.add_stream(name=stream, subjects=[subject])
+            return await publish_rate(lambda: broker.publish(BODY, subject, stream=stream))
 
-    async def ours() -> float:
-        async with _adapter(url) as adapter:
-            channel = Channel(f"bench.{uuid4().hex}")
-            await adapter.publish(channel, [Message(BODY)])
-            return await _publish(lambda: adapter.publish(channel, [Message(BODY)]))
+    async def ours() -> Measured:
+        async with dragoman.connect({"url": url}) as connection:
+            channel, message = Channel(name()), Message(BODY)
+            await connection.publish(channel, message)
+            return await publish_rate(lambda: connection.publish(channel, message))
 
     return {"nats-py js.publish": client, "FastStream": faststream, "dragoman": ours}
 
 
+async def _filled(url: str) -> Channel:
+    return await filled({"url": url}, Channel(name()))
+
+
+async def _fetch(url: str) -> Measured:
+    channel = await _filled(url)
+    connection = await nats.connect(url)
+    config = ConsumerConfig(max_ack_pending=65536)
+    pull = await connection.jetstream().pull_subscribe(channel.name, GROUP, config=config)
+    clock = Clock()
+    while not clock.done.is_set():
+        for message in await pull.fetch(FETCH):
+            await _handle(message.data)
+            await message.ack()
+            clock.one()
+    await connection.flush()
+    rate = clock.rate()
+    await connection.close()
+    return rate
+
+
+async def _next(url: str) -> Measured:
+    channel = await _filled(url)
+    connection = await nats.connect(url)
+    config = ConsumerConfig(max_ack_pending=PREFETCH)
+    push = await connection.jetstream().subscribe(channel.name, durable=GROUP, config=config)
+    clock = Clock()
+    while not clock.done.is_set():
+        message = await push.next_msg()
+        clock.one()
+        await _handle(message.data)
+        await message.ack()
+    await connection.flush()
+    rate = clock.rate()
+    await connection.close()
+    return rate
+
+
+async def _callback(url: str) -> Measured:
+    channel = await _filled(url)
+    connection = await nats.connect(url)
+    clock = Clock()
+
+    async def handle(message: Msg) -> None:
+        clock.one()
+        await _handle(message.data)
+        await message.ack()
+
+    config = ConsumerConfig(max_ack_pending=PREFETCH)
+    # nats-py acknowledges by itself before the callback, unless told not to.
+    await connection.jetstream().subscribe(channel.name, durable=GROUP, cb=handle, manual_ack=True, config=config)
+    await clock.done.wait()
+    await connection.flush()
+    rate = clock.rate()
+    await connection.close()
+    return rate
+
+
+async def _faststream(url: str, *, pull: bool) -> Measured:
+    channel = await _filled(url)
+    broker = NatsBroker(url, logger=None, apply_types=False)
+    clock = Clock()
+
+    async def handle(_: bytes) -> None:
+        clock.one()
+
+    broker.subscriber(
+        channel.name,
+        durable=GROUP,
+        stream=JStream(await _stream_of(url, channel), declare=False),
+        config=ConsumerConfig(max_ack_pending=65536),
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        decoder=raw,
+        pull_sub=PullSub(batch_size=FETCH) if pull else False,
+    )(handle)
+    async with broker:
+        await broker.start()
+        return await clock.finished()
+
+
+async def _adapter(url: str) -> Measured:
+    channel = await _filled(url)
+    opened = await connect(NatsSettings(url=url))
+    try:
+        async with opened.subscribe(channel, SubscribeOptions(group=GROUP, prefetch=PREFETCH)) as subscription:
+            return await through_adapter(subscription, limit=FETCH)
+    finally:
+        await opened.close()
+
+
+async def _hosted(url: str, handler: Any) -> Measured:
+    return await through_host({"url": url}, await _filled(url), handler, in_hand=PREFETCH)
+
+
 def consumers(url: str) -> dict[str, Run]:
     """Each message accepted after a function that does nothing."""
-
-    async def client() -> float:
-        channel = await _filled(url)
-        connection = await nats.connect(url)
-        pull = await connection.jetstream().pull_subscribe(
-            channel.name, "bench", config=ConsumerConfig(max_ack_pending=65536)
-        )
-        start, seen = time.perf_counter(), 0
-        while seen < COUNT:
-            for message in await pull.fetch(256):
-                await _handle(message.data)
-                await message.ack()
-                seen += 1
-        await connection.flush()
-        rate = COUNT / (time.perf_counter() - start)
-        await connection.close()
-        return rate
-
-    async def faststream(pull: bool) -> float:
-        channel = await _filled(url)
-        broker = NatsBroker(url, logger=None, apply_types=False)
-        done, seen = asyncio.Event(), 0
-
-        async def handle(_: bytes) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == COUNT:
-                done.set()
-
-        stream = JStream(await _stream_of(url, channel), declare=False)
-        config = ConsumerConfig(max_ack_pending=65536)
-        broker.subscriber(
-            channel.name,
-            durable="bench",
-            stream=stream,
-            config=config,
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            decoder=_raw,
-            pull_sub=PullSub(batch_size=256) if pull else False,
-        )(handle)
-        async with broker:
-            start = time.perf_counter()
-            await broker.start()
-            await done.wait()
-            return COUNT / (time.perf_counter() - start)
-
-    async def ours() -> float:
-        channel = await _filled(url)
-        async with (
-            _adapter(url) as adapter,
-            adapter.subscribe(channel, SubscribeOptions(group="bench", prefetch=1_000)) as subscription,
-        ):
-            start, seen = time.perf_counter(), 0
-            while seen < COUNT:
-                batch = await subscription.receive(256)
-                for delivery in batch:
-                    await _handle(delivery.message.data)
-                await subscription.settle([(delivery, ACCEPT) for delivery in batch])
-                seen += len(batch)
-            return COUNT / (time.perf_counter() - start)
-
     return {
-        "nats-py fetch": client,
-        "FastStream pull": lambda: faststream(pull=True),
-        "FastStream push": lambda: faststream(pull=False),
-        "dragoman adapter": ours,
+        "nats-py fetch": lambda: _fetch(url),
+        "nats-py next_msg": lambda: _next(url),
+        "nats-py callback": lambda: _callback(url),
+        "FastStream pull": lambda: _faststream(url, pull=True),
+        "FastStream push": lambda: _faststream(url, pull=False),
+        "dragoman adapter": lambda: _adapter(url),
+        "dragoman": lambda: _hosted(url, FUNCTION),
+        "dragoman component": lambda: _hosted(url, component()),
     }
 
 
 async def _stream_of(url: str, channel: Channel) -> str:
     connection = await nats.connect(url)
-    name = await connection.jetstream().find_stream_name_by_subject(channel.name)
+    found = await connection.jetstream().find_stream_name_by_subject(channel.name)
     await connection.close()
-    return str(name)
+    return str(found)
 
 
 async def _handle(data: bytes) -> None:
     """A handler that does nothing."""
-
-
-async def _raw(message: object) -> bytes:
-    body: bytes = message.body  # type: ignore[attr-defined] # FastStream's own message
-    return body
 
 
 def main() -> None:
@@ -173,10 +195,16 @@ def main() -> None:
     with Nats() as server:
         url = server.direct
         published = side_by_side("publish", publishers(url))
-        consumed = side_by_side("consume", consumers(url))
+        rates = side_by_side("consume", consumers(url))
     rows = figures("publish, confirmed", published, "dragoman", {"nats-py js.publish": ">= 1", "FastStream": "> 1"})
-    targets = {"nats-py fetch": ">= 1", "FastStream pull": ">= 2.5", "FastStream push": ">= 2.5"}
-    rows += figures("consume, accepted", consumed, "dragoman adapter", targets)
+    targets = {
+        "nats-py fetch": ">= 1",
+        "nats-py next_msg": ">= 1",
+        "nats-py callback": "",
+        "FastStream pull": ">= 2.5",
+        "FastStream push": ">= 2.5",
+    }
+    rows += consumed(rates, targets, component={"FastStream pull": "> 1", "FastStream push": "> 1"})
     report("nats", rows)
 
 

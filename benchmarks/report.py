@@ -22,6 +22,8 @@ class Figure:
         ratio: of this value to the one that it is measured beside, in the same run; None where it stands alone.
         beside: the name of that other value.
         target: what the ratio (or the value, where there is no ratio) is to be, such as `>= 4` or `<= 15`.
+        cost: microseconds of computing for each message, in the process that is measured; None where nobody looked.
+        lighter: the other's cost to this one: what the ratio is where nothing but computing takes time.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Figure:
     ratio: float | None = None
     beside: str = ""
     target: str = ""
+    cost: float | None = None
+    lighter: float | None = None
 
 
 def report(title: str, figures: Sequence[Figure]) -> None:
@@ -38,8 +42,15 @@ def report(title: str, figures: Sequence[Figure]) -> None:
         for figure in figures:
             print(json.dumps({"benchmark": title, **asdict(figure)}), flush=True)
         return
+    costs = any(figure.cost is not None for figure in figures)
     table = Table("measured", "value", "unit", "ratio", "beside", "target", title=title)
+    for heading in ("µs of computing", "ratio") if costs else ():
+        table.add_column(heading)
     for figure in figures:
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        table.add_row(figure.name, f"{figure.value:,.2f}", figure.unit, ratio, figure.beside, figure.target)
+        cells = [figure.name, f"{figure.value:,.2f}", figure.unit, _number(figure.ratio), figure.beside, figure.target]
+        table.add_row(*cells, *([_number(figure.cost), _number(figure.lighter)] if costs else []))
     Console().print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
