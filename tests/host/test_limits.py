@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import Counter
+from time import perf_counter
 
 import pytest
 
@@ -217,6 +218,27 @@ async def test_a_stuck_handler_does_not_hold_up_another() -> None:
         await until(lambda: len(seen) == 101 and host.counters["one"].handled == 100)
         go.set()
         await until(lambda: host.counters["one"].handled == 101)
+
+
+async def test_the_loop_turns_between_messages_that_take_long_to_compute() -> None:
+    """Quick ones share a turn; a handler that never waits and is not quick holds up the loop for one message only."""
+    broker, handled, at_once = Broker(), 0, list[int]()
+    put(broker, *bodies(100))
+
+    async def work(message: Message, context: Context) -> None:
+        nonlocal handled
+        began = perf_counter()
+        while perf_counter() < began + 0.002:
+            pass
+        handled += 1
+
+    async with running(broker, work, concurrency=16) as host:
+        before = 0
+        while host.counters["work"].handled < 100:
+            at_once.append(handled - before)
+            before = handled
+            await asyncio.sleep(0)
+    assert max(at_once) == 1
 
 
 async def test_what_a_handler_sets_in_its_context_is_not_seen_by_the_next() -> None:

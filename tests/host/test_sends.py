@@ -134,6 +134,24 @@ async def test_a_message_waits_for_sends_that_its_handler_did_not_await() -> Non
     assert sorted(broker.data("out")) == [b"0", b"1", b"2"]
 
 
+async def test_a_message_that_waits_for_its_sends_holds_up_no_other() -> None:
+    """Its handler has returned without ever waiting; the next message has a place of its own."""
+    broker, tasks, seen = Broker(), [], []
+    put(broker, b"sends", b"does not")
+
+    async def work(message: Message, context: Context) -> None:
+        seen.append(message.data)
+        if message.data == b"sends":
+            tasks.append(asyncio.create_task(context.publish("out", b"x")))
+
+    with broker.hold("publish"):
+        async with running(broker, work, concurrency=2) as host:
+            await until(lambda: broker.accepted("in") == [b"does not"])
+            assert seen == [b"sends", b"does not"]
+            broker._gates["publish"].set()
+            await until(lambda: host.counters["work"].handled == 2)
+
+
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_send_that_failed_unseen_fails_the_try(early: bool) -> None:
     """Whether it failed before the handler returned or after."""

@@ -15,6 +15,7 @@ from dragoman.config.model import HandlerConfig
 from dragoman.errors import DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
+from dragoman.host.isolation import within
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
 from dragoman.host.wishes import Wishes
@@ -24,6 +25,8 @@ _log: Final = logging.getLogger("dragoman.host")
 #: Seconds of work that are in hand beyond what is being handled: a quick handler never waits for the broker, and a slow
 #: one keeps no messages from the other members of its group.
 _AHEAD: Final = 0.05
+#: Seconds for which one task goes on with what is ready. Then the loop turns before anything else is handled.
+_TURN: Final = 0.001
 #: Seconds after which a handler that goes on in spite of its cancellation is cancelled again.
 _AGAIN: Final = 1.0
 
@@ -52,9 +55,11 @@ class Runner:
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
         self._running: dict[asyncio.Task[None], float] = {}
+        self._beginning: set[asyncio.Task[None]] = set()
         self._overdue: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._halted = False
+        self._going_on = False
         self.sources = [Source(address, self, self.counters, name) for address in _addresses(config, outlet, hears)]
 
     @property
@@ -100,25 +105,19 @@ class Runner:
             return
         source.active += len(deliveries)
         self._ready.extend([(source, delivery) for delivery in deliveries])
-        self._fill()
+        if not self._going_on:
+            self._fill()
 
     # Places and deadlines
 
-    def _fill(self) -> None:
-        """Begin tries while there are places."""
+    def _fill(self, beginners: int = 1) -> None:
+        """Begin tries while there are places. One task is enough until it has to wait."""
         ready, running = self._ready, self._running
-        due = self._loop.time() + self._config.deadline
-        while ready and len(running) < self.places:
-            source, delivery = ready.popleft()
-            if delivery not in source.unsettled:  # its subscription was lost: it comes again
-                source.left()
-                source.finish(delivery, ACCEPT)
-                continue
-            # Each try has its own copy of the context: what a handler sets in it is not seen by the next.
-            task = asyncio.Task(
-                self._try(source, delivery), loop=self._loop, name=self.name, context=self._context.copy()
-            )
-            running[task] = due
+        while ready and len(running) < self.places and len(self._beginning) < beginners:
+            if (following := self._next()) is not None:
+                task = asyncio.Task(self._work(*following), loop=self._loop, name=self.name, context=self._context)
+                running[task] = self._loop.time() + self._config.deadline
+                self._beginning.add(task)
         if running and self._watch is None:
             self._watch = self._loop.call_at(next(iter(running.values())), self._expire)
 
@@ -138,33 +137,74 @@ class Runner:
             following = min(following or time + _AGAIN, time + _AGAIN)
         self._watch = None if following is None else self._loop.call_at(following, self._expire)
 
-    async def _try(self, source: Source, delivery: Delivery) -> None:
+    def _next(self) -> tuple[Source, Delivery] | None:
+        """What is to be handled next."""
+        while self._ready:
+            source, delivery = following = self._ready.popleft()
+            if delivery in source.unsettled:
+                return following
+            source.left()  # its subscription was lost: it comes again
+            source.finish(delivery, ACCEPT)
+        return None
+
+    async def _work(self, source: Source, delivery: Delivery) -> None:
+        """Handle one delivery; while they are quick, also what is ready then, in the same turn of the loop."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for mypy
+        running, deadline = self._running, self._config.deadline
+        until = perf_counter() + _TURN
+        try:
+            while True:
+                await self._try(task, source, delivery)
+                if perf_counter() > until or task.cancelling() or (following := self._next()) is None:
+                    break
+                source, delivery = following
+                del running[task]  # those that began first stay the first
+                running[task] = self._loop.time() + deadline
+        finally:
+            del running[task]
+            self._beginning.discard(task)
+            self._fill()
+
+    async def _try(self, task: asyncio.Task[None], source: Source, delivery: Delivery) -> None:
         failure = source.failures.get(delivery) if source.failures else None
         attempt = delivery.count + (failure.tries if failure else 0)
         context = HandlingContext(self._outlet, delivery.message, attempt)
         began = perf_counter()
         error = await self._call((delivery.message,), context)
+        context.end()
         source.left()
-        if self._ended(context):
+        if task in self._overdue:
+            self._overdue.discard(task)
             error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
         if error is None:
             self.counters.latencies.add(perf_counter() - began)
             self.counters.handled += 1
+            self._going_on = True  # what follows in its lane is for `_work`: it needs no task of its own
             source.finish(delivery, ACCEPT)
+            self._going_on = False
         elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
             source.give_back(delivery)
         else:
             self.policy.failed(source, delivery, attempt, error, away=context.away)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
-            asyncio.current_task().add_done_callback(asyncio.Task.exception)  # type: ignore[union-attr]
+            task.add_done_callback(asyncio.Task.exception)
             raise error
-        self._fill()
+
+    def _waits(self) -> None:
+        """The try of the running task has to wait: meanwhile others begin in all places."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for mypy
+        self._beginning.discard(task)
+        self._fill(self.places)
 
     async def _call(self, messages: Sequence[Message], context: HandlingContext) -> BaseException | None:
         """What went wrong; a `CancelledError` only where the try was cancelled from outside."""
         try:
-            await self.handler.handle(messages, context)
+            # Each try has its own copy of the context: what a handler sets in it is not seen by the next.
+            await within(self._context.copy(), self.handler.handle(messages, context), self._waits)
             if not context.confirmed:
+                self._waits()
                 await context.confirm()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -172,16 +212,6 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is a failure of that handler
             return error
         return None
-
-    def _ended(self, context: HandlingContext) -> bool:
-        """The try gives its place up; whether it was overdue."""
-        context.end()
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - for mypy: it is always called in the task of a try
-        del self._running[task]
-        overdue = task in self._overdue
-        self._overdue.discard(task)
-        return overdue
 
 
 def _addresses(config: HandlerConfig, outlet: Outlet, hears: Wishes) -> Iterator[Address]:
