@@ -45,7 +45,7 @@ class MqttHarness(Harness):
         self._server = server
         self.unreachable = {"url": "mqtt://127.0.0.1:1", "connect_timeout": 2}
         self.settings = {"url": server.url, "client_id": f"kit-{uuid4().hex[:8]}"}
-        self.wrong_password = {"url": secure.url, "user": USER, "password": PASSWORD + "!"}
+        self.wrong_password = {"url": secure.url, "username": USER, "password": PASSWORD + "!"}
 
     async def restart(self) -> None:
         """With everything written: mosquitto confirms a moment before it writes, so kill -9 loses what it confirmed."""

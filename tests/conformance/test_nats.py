@@ -28,8 +28,8 @@ class NatsHarness(Harness):
         self.unreachable = {"url": "nats://127.0.0.1:1", "connect_timeout": 2}
         quick = {"ack_wait": 1.0} if adapter is JETSTREAM else {}
         self.settings = {"url": server.url, **quick}
-        self.wrong_password = {"url": secure.url, "user": USER, "password": PASSWORD + "!"}
-        self.forbidden = Place(Channel("forbidden.here"), {"url": secure.url, "user": USER, "password": PASSWORD})
+        self.wrong_password = {"url": secure.url, "username": USER, "password": PASSWORD + "!"}
+        self.forbidden = Place(Channel("forbidden.here"), {"url": secure.url, "username": USER, "password": PASSWORD})
         self.missing = Place(Channel("nobody.made.this"), {"url": server.url, "streams": "check"}) if quick else None
 
     async def restart(self) -> None:

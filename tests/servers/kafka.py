@@ -14,6 +14,7 @@ from tests.servers.ports import answers, free_port
 from tests.servers.server import PASSWORD, USER, Cluster, Server, ServerError
 
 _JAVA_OPTIONS: Final = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_SCRAM: Final = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 #: What clients may send at most, Kafka's own default: a test can have a message that is too large.
 MAX_MESSAGE_BYTES: Final = 1_048_588
 
@@ -26,9 +27,9 @@ class Kafka(Server):
 
     scheme = "kafka"
 
-    def __init__(self, *, auth: bool = False, tls: bool = False, partitions: int = 4) -> None:
+    def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False, partitions: int = 4) -> None:
         self._behind_proxy = free_port()
-        super().__init__(auth=auth, tls=tls)
+        super().__init__(auth=auth, tls=tls, mutual=mutual)
         self.controller_port = free_port()
         self.node = 1
         self.partitions = partitions
@@ -55,7 +56,7 @@ class Kafka(Server):
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.folder / "server.properties").write_text(text)
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c"),
+            self._java("kafka.tools.StorageTool", "format", *self._secrets(), "-t", self._cluster_id, "-c"),
             capture_output=True,
             check=False,
             text=True,
@@ -109,20 +110,33 @@ class Kafka(Server):
             return {}
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         users = f'username="admin" password="admin" user_admin="admin" user_{USER}="{PASSWORD}"'
+        logins = {"plain": f"{login} {users};"}
+        for mechanism in _SCRAM:
+            logins[mechanism.lower()] = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         return {
-            "sasl.enabled.mechanisms": "PLAIN",
+            "sasl.enabled.mechanisms": ",".join(("PLAIN", *_SCRAM)),
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
-            "listener.name.direct.plain.sasl.jaas.config": f"{login} {users};",
-            "listener.name.proxied.plain.sasl.jaas.config": f"{login} {users};",
+            **{
+                f"listener.name.{listener}.{mechanism}.sasl.jaas.config": text
+                for listener in ("direct", "proxied")
+                for mechanism, text in logins.items()
+            },
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:admin;User:ANONYMOUS",
             "allow.everyone.if.no.acl.found": "true",
         }
 
+    def _secrets(self) -> list[str]:
+        """Users of SCRAM are in the cluster's log from its first line on."""
+        if not self.auth:
+            return []
+        return [f"--add-scram={mechanism}=[name={USER},password={PASSWORD}]" for mechanism in _SCRAM]
+
     def _tls(self) -> dict[str, object]:
         if self.certificates is None:
             return {}
         return {
+            "ssl.client.auth": "required" if self.mutual else "none",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self.certificates.server_both,
             "ssl.truststore.type": "PEM",

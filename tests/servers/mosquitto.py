@@ -22,8 +22,8 @@ class Mosquitto(Server):
 
     scheme = "mqtt"
 
-    def __init__(self, *, auth: bool = False, tls: bool = False, crash_safe: bool = True) -> None:
-        super().__init__(auth=auth, tls=tls)
+    def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False, crash_safe: bool = True) -> None:
+        super().__init__(auth=auth, tls=tls, mutual=mutual)
         self._crash_safe = crash_safe
         self.database = self.folder / "mosquitto.db"
 
@@ -67,7 +67,8 @@ class Mosquitto(Server):
         if self.certificates is None:
             return []
         files = self.certificates
-        return [f"cafile {files.authority}", f"certfile {files.server}", f"keyfile {files.server_key}"]
+        common = [f"cafile {files.authority}", f"certfile {files.server}", f"keyfile {files.server_key}"]
+        return [*common, "require_certificate true"] if self.mutual else common
 
     def command(self) -> Sequence[str | Path]:
         """What to run."""

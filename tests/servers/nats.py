@@ -19,8 +19,8 @@ class Nats(Server):
 
     scheme = "nats"
 
-    def __init__(self, *, auth: bool = False, tls: bool = False) -> None:
-        super().__init__(auth=auth, tls=tls)
+    def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False) -> None:
+        super().__init__(auth=auth, tls=tls, mutual=mutual)
         self.monitor_port = free_port()
         self.route_port = free_port()
         self._routes: tuple[int, ...] = ()
@@ -70,7 +70,9 @@ class Nats(Server):
         if self.certificates is None:
             return []
         files = self.certificates
-        return [f'tls {{ cert_file: "{files.server}", key_file: "{files.server_key}", ca_file: "{files.authority}" }}']
+        verify = ", verify: true" if self.mutual else ""
+        where = f'cert_file: "{files.server}", key_file: "{files.server_key}", ca_file: "{files.authority}"'
+        return [f"tls {{ {where}{verify} }}"]
 
     def command(self) -> Sequence[str | Path]:
         """What to run."""

@@ -25,8 +25,8 @@ class RabbitMQ(Server):
 
     scheme = "amqp"
 
-    def __init__(self, *, auth: bool = False, tls: bool = False) -> None:
-        super().__init__(auth=auth, tls=tls)
+    def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False) -> None:
+        super().__init__(auth=auth, tls=tls, mutual=mutual)
         self._epmd_port = free_port()
         self._node_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -55,6 +55,7 @@ class RabbitMQ(Server):
             f"ssl_options.cacertfile = {files.authority}",
             f"ssl_options.certfile = {files.server}",
             f"ssl_options.keyfile = {files.server_key}",
+            *(["ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true"] if self.mutual else []),
             *common,
             *users,
         ]

@@ -41,19 +41,21 @@ class Server(ABC):
         folder: its configuration, data and log; removed by `close`.
         auth: it wants USER and PASSWORD, and denies channels whose names begin with `forbidden`.
         certificates: it speaks TLS with these; None speaks plainly.
+        mutual: it wants a certificate of its clients, too.
     """
 
     scheme: str
     #: Seconds. A machine under load starts a JVM slowly.
     patience = 60.0
 
-    def __init__(self, *, auth: bool = False, tls: bool = False) -> None:
+    def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False) -> None:
         self.auth = auth
+        self.mutual = mutual
         self.port = free_port()
         self.proxy_port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"dragoman-{type(self).__name__.lower()}-"))
         reaper.watch(self.folder)
-        self.certificates = Certificates(self.folder / "tls") if tls else None
+        self.certificates = Certificates(self.folder / "tls") if tls or mutual else None
         self.log = self.folder / "log.txt"
         self._proxy = Proxy(self.proxy_port, f"127.0.0.1:{self.proxy_target}")
         self._process: subprocess.Popen[bytes] | None = None

@@ -16,7 +16,7 @@ from dragoman.errors import (
     PermissionDenied,
     PublishFailed,
 )
-from dragoman.message import Channel
+from dragoman.message import Channel, Message
 from dragoman_kafka import KAFKA, KafkaSettings
 from dragoman_kafka.adapter import KafkaAdapter
 from dragoman_kafka.errors import _TABLE, translate, translate_connection
@@ -173,7 +173,7 @@ async def test_a_producer_that_cannot_go_on_says_that_the_connection_is_lost(
 
 async def test_a_wrong_password_and_a_forbidden_topic(secure_kafka: Server, channel: Channel) -> None:
     """The right error of the tree for each, though the client only logs the reason; no password in it."""
-    for sasl, username, password in (("PLAIN", USER, "wrong"), ("SCRAM-SHA-256", USER, PASSWORD)):
+    for sasl, username, password in (("PLAIN", USER, "wrong"), ("PLAIN", "nobody", PASSWORD)):
         with pytest.raises(AuthenticationFailed) as caught:
             await KAFKA.connect(settings_for(secure_kafka, sasl=sasl, username=username, password=password))
         assert password not in str(caught.value)
@@ -188,6 +188,31 @@ async def test_a_wrong_password_and_a_forbidden_topic(secure_kafka: Server, chan
         async with adapter.subscribe(forbidden, GROUP):
             pass
     await adapter.close()
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_scram_shows_no_password_and_refuses_a_wrong_one(
+    secure_kafka: Server, channel: Channel, mechanism: str
+) -> None:
+    """Producer, consumer and the connection for replies all speak it."""
+    login = settings_for(secure_kafka, username=USER, password=PASSWORD, sasl=mechanism)
+    connected = await KAFKA.connect(login)
+    assert isinstance(connected, KafkaAdapter)
+    try:
+        async with connected.subscribe(channel, SubscribeOptions(group="scram")) as subscription:
+            await connected.publish(channel, messages(3))
+            await accept(subscription, *(taken := await take(subscription, 3)))
+            assert sorted(bodies(taken)) == ["0", "1", "2"]
+            asking = asyncio.create_task(connected.request(channel, Message(b"?"), timeout=20, expected=1))
+            (asked,) = await take(subscription, 1)
+            await connected.reply(asked.message, [Message(b"!")])
+            assert [reply.data for reply in await asking] == [b"!"]
+            await accept(subscription, asked)
+    finally:
+        await connected.close()
+    with pytest.raises(AuthenticationFailed) as caught:
+        await KAFKA.connect(settings_for(secure_kafka, username=USER, password=PASSWORD + "!", sasl=mechanism))
+    assert PASSWORD not in f"{caught.value} {caught.value!r}"
 
 
 async def test_without_a_password_where_one_is_wanted(secure_kafka: Server) -> None:

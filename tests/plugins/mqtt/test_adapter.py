@@ -397,7 +397,7 @@ async def test_a_request_that_nobody_answers_times_out(adapter: MqttAdapter, top
 
 async def test_a_forbidden_topic_is_permission_denied(secure_mosquitto: Mosquitto) -> None:
     """By PUBACK. mosquitto confirms subscriptions to one, and then gives nothing."""
-    adapter = await connect(MqttSettings(url=secure_mosquitto.url, user=USER, password=PASSWORD))  # type: ignore[arg-type]
+    adapter = await connect(MqttSettings(url=secure_mosquitto.url, username=USER, password=PASSWORD))  # type: ignore[arg-type]
     with pytest.raises(PermissionDenied):
         await adapter.publish(Channel("forbidden/x"), [Message(b"x")])
     await adapter.close()

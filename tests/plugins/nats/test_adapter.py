@@ -180,9 +180,9 @@ async def test_what_is_no_subject_is_refused(adapter: NatsAdapter, name: str) ->
 async def test_wrong_passwords_and_forbidden_subjects_are_told_apart(secure_nats: Nats) -> None:
     """Each has its own error, and none has the password in it."""
     with pytest.raises(AuthenticationFailed) as caught:
-        await connect(NatsSettings(url=secure_nats.url, user=USER, password=PASSWORD + "!"))
+        await connect(NatsSettings(url=secure_nats.url, username=USER, password=PASSWORD + "!"))
     assert PASSWORD not in str(caught.value)
-    adapter = await connect(NatsSettings(url=secure_nats.url, user=USER, password=PASSWORD))
+    adapter = await connect(NatsSettings(url=secure_nats.url, username=USER, password=PASSWORD))
     try:
         with pytest.raises(PermissionDenied):
             await adapter.publish(Channel("forbidden.x"), [Message(b"x")])
@@ -198,7 +198,7 @@ async def test_tls_with_a_private_authority() -> None:
         adapter = await connect(NatsSettings(url=url, tls_ca=Path(server.certificates.authority)))
         await adapter.publish(Channel("secret"), [Message(b"x")])
         await adapter.close()
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(AuthenticationFailed, match="not trusted"):
             await connect(NatsSettings(url=url))
 
 

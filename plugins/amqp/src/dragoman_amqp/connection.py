@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiormq.connection
 from yarl import URL
 
+from dragoman import tls
 from dragoman.errors import AuthenticationFailed, BrokerError, ConnectionLost
 from dragoman_amqp import boundary
 from dragoman_amqp.settings import AmqpSettings, Server
@@ -61,25 +62,29 @@ async def connected(settings: AmqpSettings) -> Connection:
         AuthenticationFailed, PermissionDenied: as the first that answers says.
     """
     try:
-        tls = settings.tls()
+        context = settings.tls()
     except OSError as error:  # ssl.SSLError is one
         raise AuthenticationFailed(f"a file of certificates can't be used: {error}", where=settings.place) from error
     lost: BrokerError | None = None
     for server in settings.servers:
         try:
-            return await _connected(settings, server, tls)
+            return await _connected(settings, server, context)
         except ConnectionLost as error:
             lost = error
     raise lost or ConnectionLost("no host is given", where=settings.place)
 
 
-async def _connected(settings: AmqpSettings, server: Server, tls: ssl.SSLContext | None) -> Connection:
+async def _connected(settings: AmqpSettings, server: Server, context: ssl.SSLContext | None) -> Connection:
     try:
         async with asyncio.timeout(settings.connect_timeout):
-            wire = await dial(server.host, server.port, tls, settings.place)
+            wire = await dial(server.host, server.port, context, settings.place)
             theirs = await shake_hands(wire, _url(settings, server), settings.virtual_host, _about_us(settings))
     except Exception as error:
-        raise boundary.translated(error, f"{settings.place} ({server})") from error
+        where = f"{settings.place} ({server})"
+        found = boundary.translated(error, where)
+        if context is not None and isinstance(found, ConnectionLost):
+            found = await tls.refusal(server.host, server.port, context, where=where) or found
+        raise found from error
     return Connection(wire, theirs)
 
 

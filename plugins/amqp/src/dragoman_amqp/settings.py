@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from dragoman import tls
 from dragoman.config.units import Duration, Size
 
 
@@ -140,22 +141,13 @@ class AmqpSettings(BaseModel):
         Raises:
             OSError: a file can't be read, or is not what it should be (`ssl.SSLError`).
         """
-        if not self.secure:
-            return None
-        context = ssl.create_default_context(cafile=self.tls_ca)
-        context.check_hostname = self.tls_check_hostname
-        if self.tls_cert is not None:
-            password = self.tls_key_password
-            context.load_cert_chain(self.tls_cert, self.tls_key, password.get_secret_value() if password else None)
-        return context
+        return tls.context(self) if self.secure else None
 
 
 def _no_contradiction(settings: AmqpSettings) -> None:
-    given = [name for name in ("tls_ca", "tls_cert", "tls_key", "tls_key_password") if getattr(settings, name)]
-    if given and not settings.secure:
-        raise ValueError(f"`{given[0]}` has no effect without TLS; expected an `amqps://` URL")
-    if (settings.tls_key or settings.tls_key_password) and not settings.tls_cert:
-        raise ValueError("`tls_key` and `tls_key_password` need `tls_cert`")
+    if (name := tls.given(settings)) and not settings.secure:
+        raise ValueError(f"`{name}` has no effect without TLS; expected an `amqps://` URL")
+    tls.check(settings)
     if settings.auth == "external" and not settings.tls_cert:
         raise ValueError('`auth = "external"` needs `tls_cert`: the broker knows us by our certificate')
     if settings.groups == "separate" and settings.topology != "declare":

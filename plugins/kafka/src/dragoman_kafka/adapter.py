@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as theirs
 from aiokafka.conn import create_conn
 
+from dragoman import tls
 from dragoman.adapter import CONTRACT, AdapterType, Capability, Start, SubscribeOptions
 from dragoman.errors import AuthenticationFailed, BrokerError, Closed, ConnectionLost, Unsupported
 from dragoman.hookspecs import hookimpl
@@ -220,6 +221,10 @@ async def _reason(settings: KafkaSettings, connection: dict[str, Any], error: Ex
             if not isinstance(translated, ConnectionLost):
                 return translated
             error = reason
+            if (context := connection["ssl_context"]) is not None and (
+                refused := await tls.refusal(host.strip("[]"), int(port), context, where=settings.url)
+            ):
+                return refused
     lost = ConnectionLost(f"no broker can be reached: {error}", where=settings.url)
     lost.__cause__ = error
     return lost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from aiokafka.codec import has_lz4, has_snappy, has_zstd
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from dragoman import tls
 from dragoman.config.units import Duration, Size
 
 #: The highest count of milliseconds that aiokafka takes: nearly 25 days.
@@ -79,11 +79,9 @@ class KafkaSettings(BaseModel):
     def _whole(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("`username` and `password` go together: set both or neither")
-        given = [name for name in ("tls_ca", "tls_cert", "tls_key", "tls_key_password") if getattr(self, name)]
-        if given and not self.tls:
-            raise ValueError(f"`{given[0]}` has no effect without `tls = true`")
-        if (self.tls_key or self.tls_key_password) and not self.tls_cert:
-            raise ValueError("`tls_key` and `tls_key_password` need `tls_cert`")
+        if (name := tls.given(self)) and not self.tls:
+            raise ValueError(f"`{name}` has no effect without `tls = true`")
+        tls.check(self)
         return self
 
     @property
@@ -107,17 +105,7 @@ class KafkaSettings(BaseModel):
                 "sasl_plain_username": self.username,
                 "sasl_plain_password": self.password.get_secret_value(),
             }
-        return options | {"security_protocol": secure, "ssl_context": self._tls_context()}
-
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if not self.tls:
-            return None
-        context = ssl.create_default_context(cafile=self.tls_ca)
-        context.check_hostname = self.tls_check_hostname
-        if self.tls_cert is not None:
-            password = self.tls_key_password
-            context.load_cert_chain(self.tls_cert, self.tls_key, password.get_secret_value() if password else None)
-        return context
+        return options | {"security_protocol": secure, "ssl_context": tls.context(self) if self.tls else None}
 
 
 def _servers(url: str) -> list[str]:

@@ -9,6 +9,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from dragoman import tls
 from dragoman.errors import BrokerError
 from dragoman_mqtt.settings import MqttSettings, Will
 
@@ -26,7 +27,7 @@ def client_for(
     return aiomqtt.Client(
         settings.address.host,
         settings.address.port,
-        username=settings.user,
+        username=settings.username,
         password=password.get_secret_value() if password else None,
         identifier=client_id,
         protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
@@ -38,6 +39,14 @@ def client_for(
         will=_will(will, v5=v5) if will else None,
         tls_context=_tls(settings),
     )
+
+
+async def tls_refusal(settings: MqttSettings) -> BrokerError | None:
+    """Why the broker refuses us in TLS, if it does; see `dragoman.tls.refusal`."""
+    context = _tls(settings)
+    if context is None:
+        return None
+    return await tls.refusal(settings.address.host, settings.address.port, context, where=settings.where)
 
 
 def _tls(settings: MqttSettings) -> ssl.SSLContext | None:

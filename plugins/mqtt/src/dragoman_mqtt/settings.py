@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from dragoman import tls
 from dragoman.config.units import Duration
 from dragoman_mqtt.topics import topic_problem
 
@@ -100,11 +101,13 @@ class MqttSettings(BaseModel):
         "dragoman/replies", description="the beginning of the topics to which replies to our requests come"
     )
     will: Will | None = Field(None, description="what the broker publishes when we are gone without a goodbye")
-    user: str | None = Field(None, description="user name")
-    password: SecretStr | None = Field(None, description="password of `user`")
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password of `username`")
     tls_ca: Path | None = Field(None, description="the authorities to trust, PEM; the system's without it")
-    tls_certificate: Path | None = Field(None, description="our certificate, PEM")
-    tls_key: Path | None = Field(None, description="the key of `tls_certificate`, PEM")
+    tls_cert: Path | None = Field(None, description="our certificate, PEM")
+    tls_key: Path | None = Field(None, description="its key, PEM; in the file of `tls_cert` without it")
+    tls_key_password: SecretStr | None = Field(None, description="the password of the key")
+    tls_check_hostname: bool = Field(True, description="whether the server's certificate must be for its host name")
     keepalive: int = Field(20, ge=1, le=65_535, description="seconds after which a silent broker is asked if it lives")
     connect_timeout: Duration = Field(5.0, gt=0, description="how long connecting may take")
     publish_timeout: Duration = Field(10.0, gt=0, description="how long the broker may be silent before it confirms")
@@ -114,10 +117,9 @@ class MqttSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.tls_key is None) != (self.tls_certificate is None):
-            raise ValueError("`tls_certificate` and `tls_key` go together: set both or neither")
-        if self.password is not None and self.user is None:
-            raise ValueError("`password` needs `user`")
+        tls.check(self)
+        if self.password is not None and self.username is None:
+            raise ValueError("`password` needs `username`")
         if self.protocol == "5" and self.envelope:
             raise ValueError("MQTT 5 has properties: `envelope` is for protocol = '3.1.1'")
         if self.protocol == "3.1.1" and self.mandatory and "mandatory" in self.model_fields_set:
@@ -140,9 +142,6 @@ class MqttSettings(BaseModel):
         Raises:
             OSError: a file can't be read, or is no PEM.
         """
-        if self.tls_ca is None and self.tls_certificate is None and not self.address.tls:
+        if tls.given(self) is None and not self.address.tls:
             return None
-        context = ssl.create_default_context(cafile=self.tls_ca)
-        if self.tls_certificate is not None:
-            context.load_cert_chain(self.tls_certificate, self.tls_key)
-        return context
+        return tls.context(self)

@@ -15,7 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from dragoman.errors import BrokerError, ConnectionLost, Unsupported
 from dragoman_mqtt.boundary import closed, ended, refusal, refused_connection
 from dragoman_mqtt.frames import Frames
-from dragoman_mqtt.opening import client_for
+from dragoman_mqtt.opening import client_for, tls_refusal
 from dragoman_mqtt.packets import (
     LARGEST,
     PUBACK,
@@ -85,6 +85,7 @@ class Wire:
         self._maximum_qos, self._retains = 2, True
         self.paused = False
         self.pings: deque[asyncio.Future[None] | None] = deque()
+        self._settings = settings
         self._where, self._timeout = settings.where, settings.connect_timeout
         self._subscribing: dict[int, asyncio.Future[int]] = {}
         self._number, self._flushing = 0, False
@@ -114,7 +115,10 @@ class Wire:
             raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self.drop()
-            raise refused_connection(error, self._where) from error
+            found = refused_connection(error, self._where)
+            if isinstance(found, ConnectionLost):
+                found = await tls_refusal(self._settings) or found
+            raise found from error
 
     def _abandoned(self, opening: asyncio.Future[Any]) -> None:
         if not opening.cancelled():

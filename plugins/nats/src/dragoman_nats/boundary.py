@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,6 +33,7 @@ _BY_CLASS: Final[tuple[tuple[type[BaseException], type[BrokerError]], ...]] = (
     (client.OutboundBufferLimitError, ConnectionLost),
     (client.NoRespondersError, ChannelNotFound),
     (client.TimeoutError, TimedOut),
+    (ssl.SSLError, AuthenticationFailed),
     (jetstream.NotFoundError, ChannelNotFound),
     (jetstream.NoStreamResponseError, ChannelNotFound),
     (jetstream.ServiceUnavailableError, ConnectionLost),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from nats.errors import Error
 
+from dragoman import tls
 from dragoman.errors import BrokerError, ConnectionLost, PermissionDenied
 from dragoman_nats.boundary import boundary, closed, translated
+from dragoman_nats.identity import tls_context
 from dragoman_nats.settings import CoreSettings
 from dragoman_nats.wire import Wire
 
@@ -37,11 +40,14 @@ class Connection:
             ConnectionLost: no server can be reached within `connect_timeout`.
             AuthenticationFailed: the server does not accept us.
         """
+        context = tls_context(self._settings, self.url)
         with boundary(self.url):
             try:
-                await self._connect()
+                await self._connect(context)
             except BaseException as error:
                 await self.close()  # a failed handshake leaves nats-py with a socket that it forgets
+                if isinstance(error, OSError) and (refused := await self._tls_refusal(context)):
+                    raise refused from error
                 if isinstance(error, TimeoutError):
                     what = f"no server answered within {self._settings.connect_timeout:g} s"
                     raise ConnectionLost(what, where=self.url) from error
@@ -49,7 +55,7 @@ class Connection:
                     raise ConnectionLost(str(error).removeprefix("nats: "), where=self.url) from error
                 raise
 
-    async def _connect(self) -> None:
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
         settings = self._settings
         password, token = settings.password, settings.token
         async with asyncio.timeout(settings.connect_timeout):
@@ -60,15 +66,23 @@ class Connection:
                 max_reconnect_attempts=0,
                 connect_timeout=max(1, round(settings.connect_timeout)),
                 ping_interval=settings.ping_interval,  # type: ignore[arg-type] # slept, not counted
-                user=settings.user,
+                user=settings.username,
                 password=password.get_secret_value() if password else None,
                 token=token.get_secret_value() if token else None,
                 nkeys_seed=str(settings.nkey_seed_file) if settings.nkey_seed_file else None,
                 user_credentials=str(settings.credentials_file) if settings.credentials_file else None,
-                tls=settings.tls(),
+                tls=context,
                 error_cb=self._complained,
                 closed_cb=self._ended,
             )
+
+    async def _tls_refusal(self, context: ssl.SSLContext | None) -> BrokerError | None:
+        if context is None:
+            return None
+        for host, port in self._settings.addresses:
+            if refused := await tls.refusal(host, port, context, where=self.url, greeted=True):
+                return refused
+        return None
 
     def check(self) -> None:
         """See that the connection is of use.

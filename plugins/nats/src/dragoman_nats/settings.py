@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from dragoman import tls
 from dragoman.config.units import Duration
 
 
@@ -18,14 +20,16 @@ class CoreSettings(BaseModel):
 
     url: str = Field("nats://localhost:4222", description="the server, or several with commas between")
     name: str = Field("dragoman", description="what the server's monitoring calls this connection")
-    user: str | None = Field(None, description="user name")
-    password: SecretStr | None = Field(None, description="password of `user`")
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password of `username`")
     token: SecretStr | None = Field(None, description="authentication token")
     nkey_seed_file: Path | None = Field(None, description="file with an NKey seed")
     credentials_file: Path | None = Field(None, description="file with a JWT and its NKey seed, as `nsc` writes it")
     tls_ca: Path | None = Field(None, description="the authorities to trust, PEM; the system's without it")
-    tls_certificate: Path | None = Field(None, description="our certificate, PEM")
-    tls_key: Path | None = Field(None, description="the key of `tls_certificate`, PEM")
+    tls_cert: Path | None = Field(None, description="our certificate, PEM")
+    tls_key: Path | None = Field(None, description="its key, PEM; in the file of `tls_cert` without it")
+    tls_key_password: SecretStr | None = Field(None, description="the password of the key")
+    tls_check_hostname: bool = Field(True, description="whether the server's certificate must be for its host name")
     connect_timeout: Duration = Field(5.0, gt=0, description="how long connecting may take")
     publish_timeout: Duration = Field(10.0, gt=0, description="how long the server may take to confirm")
     ping_interval: Duration = Field(20.0, gt=0, description="how often a silent server is asked whether it lives")
@@ -33,7 +37,7 @@ class CoreSettings(BaseModel):
     @model_validator(mode="after")
     def _one_identity(self) -> Self:
         ways = {
-            "user": self.user,
+            "username": self.username,
             "token": self.token,
             "nkey_seed_file": self.nkey_seed_file,
             "credentials_file": self.credentials_file,
@@ -41,8 +45,7 @@ class CoreSettings(BaseModel):
         given = [name for name, value in ways.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"more than one way to say who we are: {' and '.join(given)}; keep one of them")
-        if (self.tls_key is None) != (self.tls_certificate is None):
-            raise ValueError("`tls_certificate` and `tls_key` go together: set both or neither")
+        tls.check(self)
         return self
 
     @property
@@ -50,18 +53,21 @@ class CoreSettings(BaseModel):
         """The servers' URLs."""
         return [url.strip() for url in self.url.split(",") if url.strip()]
 
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """The servers' hosts and ports."""
+        parts = [urlsplit(server if "://" in server else f"nats://{server}") for server in self.servers]
+        return [(part.hostname or "localhost", part.port or 4222) for part in parts]
+
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context, where TLS is asked for by a `tls://` URL or by any of the settings.
 
         Raises:
             OSError: a file can't be read, or is no PEM.
         """
-        if self.tls_ca is None and self.tls_certificate is None and not self.url.startswith("tls://"):
+        if tls.given(self) is None and not self.url.startswith("tls://"):
             return None
-        context = ssl.create_default_context(cafile=self.tls_ca)
-        if self.tls_certificate is not None:
-            context.load_cert_chain(self.tls_certificate, self.tls_key)
-        return context
+        return tls.context(self)
 
 
 class NatsSettings(CoreSettings):
