@@ -21,7 +21,8 @@
         ├── Rejected             it says that another try is useless
         ├── Trapped              the guest trapped; its instance is gone
         ├── DeadlineExceeded     it took longer than its deadline
-        └── NotGranted           it asked for what its configuration does not grant
+        ├── NotGranted           it asked for what its configuration does not grant
+        └── NotHeld              it named a receipt or a token that is not its own, or no longer
 
 A message says in one line what was wrong, where, what was expected, the nearest valid choice and what to do.
 
@@ -250,3 +251,7 @@ class DeadlineExceeded(HandlerError):
 
 class NotGranted(HandlerError):
     """The handler asked for a client or channel that its configuration does not grant."""
+
+
+class NotHeld(HandlerError):
+    """The handler named a receipt or a token that is not its own, or that was used before. Nothing was done."""

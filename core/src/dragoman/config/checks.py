@@ -96,6 +96,9 @@ class _HandlerCheck:
     def _dead_letters(self) -> Iterator[Problem]:
         handler = self._handler
         if handler.dead_letters is None:
+            if handler.abandoned == "dead-letter":
+                what = "there is no `dead_letter` where abandoned messages could go"
+                yield self._problem("abandoned", what=what, expected="'retry' or 'drop', or a `dead_letter`")
             return
         client, channel = handler.dead_letters
         key = ("dead_letter",) if isinstance(handler.dead_letter, str) else ("dead_letter", "channel")

@@ -168,6 +168,11 @@ class HandlerConfig(Section):
         "retry",
         description="after the last try without `dead_letter`: go on at the longest backoff, stop the handler, or drop",
     )
+    abandoned: Literal["retry", "dead-letter", "drop"] = Field(
+        "retry",
+        description="what becomes of a message that the handler abandons: another try as after a failure, "
+        "a dead letter at once, or nothing",
+    )
     instances: Literal["fresh", "reuse"] = Field("fresh", description="a new instance per message, or one kept")
     wasi: WasiConfig = Field(WasiConfig(), description="what of the system the guest may see")
     limits: LimitsConfig = Field(LimitsConfig(), description="what the guest may use up")

@@ -107,6 +107,42 @@ class Context(Protocol):
         """
         ...
 
+    def receipt(self, message: Message) -> str:
+        """What names a message that was given to this try, for `complete` and `abandon`; the same each time.
+
+        It is opaque and can't be guessed, and is good for this try only, once.
+
+        Raises:
+            NotHeld: it is none of the messages of this try.
+            Closed: the try has ended.
+        """
+        ...
+
+    async def complete(self, receipt: str) -> None:
+        """Accept a message now, whatever becomes of the try; returns when its broker has it.
+
+        The next message of its lane still waits for the end of the try. Cancelling it leaves the message to be
+        accepted.
+
+        Raises:
+            NotHeld: no message of this try has that receipt, or it was used before; nothing was done.
+            ConnectionLost: the subscription was lost meanwhile: the message comes again.
+            Closed: the try has ended.
+        """
+        ...
+
+    async def abandon(self, receipt: str) -> None:
+        """Give a message up: when the try has ended, that becomes of it which the configuration's `abandoned` says.
+
+        That is another try, as after a failure; a dead letter at once; or nothing. A host that stops before the end
+        of the try gives it back instead.
+
+        Raises:
+            NotHeld: no message of this try has that receipt, or it was used before; nothing was done.
+            Closed: the try has ended.
+        """
+        ...
+
 
 class Handler(Protocol):
     """One configured handler, ready to be called, many times at once."""

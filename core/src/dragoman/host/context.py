@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from dragoman.adapter import Delivery
 from dragoman.client import Client
 from dragoman.errors import Closed, HandlerFailed, NotGranted
 from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
+from dragoman.host.hand import Hand, Place
 from dragoman.message import Message, MessageLike, MetadataLike
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class HandlingContext:
         attempt: which try it is, the first being 1.
         away: whether a send failed while its client had no connection. Then it is not the message's fault that the try
             failed, whatever the handler makes of the error.
+        hand: what the handler says of its messages by itself; None where it says nothing.
     """
 
     __slots__ = (
@@ -61,18 +64,25 @@ class HandlingContext:
         "_confirmed",
         "_ended",
         "_finished",
-        "_message",
+        "_given",
         "_outlet",
+        "_place",
         "_unseen",
         "attempt",
         "away",
+        "hand",
     )
 
-    def __init__(self, outlet: Outlet, message: Message, attempt: int) -> None:
+    def __init__(
+        self, outlet: Outlet, place: Place | None = None, given: Sequence[Delivery] = (), attempt: int = 1
+    ) -> None:
+        """The context of a try with these deliveries, all from one place."""
         self.attempt = attempt
         self.away = False
+        self.hand: Hand | None = None
         self._outlet = outlet
-        self._message = message
+        self._place = place
+        self._given = given
         self._called = self._begun = self._finished = 0
         self._unseen: list[tuple[asyncio.Task[Any] | None, BaseException]] | None = None
         self._confirmed: asyncio.Future[None] | None = None
@@ -91,7 +101,8 @@ class HandlingContext:
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger that adds the handler's name, the message's id and the attempt to each line."""
-        extra = {"handler": self.handler, "message_id": self._message.id, "attempt": self.attempt}
+        first = self._given[0].message.id if self._given else None
+        extra = {"handler": self.handler, "message_id": first, "attempt": self.attempt}
         return logging.LoggerAdapter(_log, extra)
 
     def connect(self, client: str) -> None:
@@ -155,12 +166,54 @@ class HandlingContext:
             Closed: this try has ended.
         """
         address = to.get("reply-to")
-        if address is not None and address != self._message.get("reply-to"):
+        if address is not None and not self._asked(address):
             what = "no grant to reply to a message that it is not handling"
             raise NotGranted(what, where=f"handlers.{self.handler}", hint="publish there, with a grant")
         sender = self._outlet.clients[self._outlet.client]
         send = sender.reply
         return self._counted(len(replies), sender, lambda: send(to, *replies))
+
+    def _asked(self, address: str) -> bool:
+        """Whether a message of this try asks for its reply there."""
+        return any(given.message.get("reply-to") == address for given in self._given) or (
+            self.hand is not None and any(held.delivery.message.get("reply-to") == address for held in self.hand.held())
+        )
+
+    def receipt(self, message: Message) -> str:
+        """What names a message that was given to this try, for `complete` and `abandon`; the same each time.
+
+        Raises:
+            NotHeld: it is none of those objects.
+            Closed: this try has ended.
+        """
+        return self._in_hand().receipt(message)
+
+    async def complete(self, receipt: str) -> None:
+        """Accept a message now, whatever becomes of the try; returns when its broker has it.
+
+        Its lane goes on when the try has ended.
+
+        Raises:
+            NotHeld: no message of this try has that receipt, or it was used before; nothing was done.
+            ConnectionLost: its subscription was lost meanwhile: it comes again.
+            Closed: this try has ended.
+        """
+        await self._in_hand().complete(receipt)
+
+    async def abandon(self, receipt: str) -> None:
+        """Give a message up: when the try has ended, it becomes of it what the configuration's `abandoned` says.
+
+        Raises:
+            NotHeld: as `complete`.
+            Closed: this try has ended.
+        """
+        self._in_hand().abandon(receipt)
+
+    def _in_hand(self) -> Hand:
+        self._refuse_if_ended()
+        if self.hand is None:
+            self.hand = Hand(f"handlers.{self.handler}", self._place, self._given)
+        return self.hand
 
     def _counted(self, messages: int, sender: Client, send: Callable[[], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         self._called += 1

@@ -74,6 +74,28 @@ class Policy:
         else:
             self._exhausted(source, delivery, attempt, reason)
 
+    def failed_later(self, delivery: Delivery, attempt: int, error: BaseException) -> None:
+        """A try failed after it had completed its message, which therefore gets no other one."""
+        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+            return
+        reason = one_line(error)
+        self._counters.failed += 1
+        self._counters.last_error = reason
+        self._say(logging.WARNING, delivery, attempt, "failed after it had completed the message: %s", reason)
+
+    def abandoned(self, source: Source, delivery: Delivery, attempt: int, reason: str | None) -> None:
+        """The handler abandoned the message in that try, which failed for that reason, or did not. Never blocks."""
+        why = "the handler abandoned it" + (f": {reason}" if reason else "")
+        match self._config.abandoned:
+            case "retry":
+                self.failed(source, delivery, attempt, HandlerFailed(why), away=False)
+            case "dead-letter":
+                self.failed(source, delivery, attempt, Rejected(why), away=False)
+            case "drop":
+                self._say(logging.INFO, delivery, attempt, "abandoned, and is dropped: %s", why)
+                self._counters.dropped += 1
+                source.finish(delivery, Reject(why))
+
     def _retry(
         self, source: Source, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
     ) -> None:

@@ -16,6 +16,7 @@ from dragoman.errors import DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.isolation import within
+from dragoman.host.outage import one_line
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
 from dragoman.host.wishes import Wishes
@@ -169,7 +170,7 @@ class Runner:
     async def _try(self, task: asyncio.Task[None], source: Source, delivery: Delivery) -> None:
         failure = source.failures.get(delivery) if source.failures else None
         attempt = delivery.count + (failure.tries if failure else 0)
-        context = HandlingContext(self._outlet, delivery.message, attempt)
+        context = HandlingContext(self._outlet, source, (delivery,), attempt)
         began = perf_counter()
         error = await self._call((delivery.message,), context)
         context.end()
@@ -179,14 +180,13 @@ class Runner:
             error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
         if error is None:
             self.counters.latencies.add(perf_counter() - began)
+        if error is None and context.hand is None:
             self.counters.handled += 1
             self._going_on = True  # what follows in its lane is for `_work`: it needs no task of its own
             source.finish(delivery, ACCEPT)
             self._going_on = False
-        elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-            source.give_back(delivery)
         else:
-            self.policy.failed(source, delivery, attempt, error, away=context.away)
+            self._decide(source, delivery, attempt, context, error)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
             task.add_done_callback(asyncio.Task.exception)
             raise error
@@ -197,6 +197,31 @@ class Runner:
         assert task is not None  # noqa: S101 - for mypy
         self._beginning.discard(task)
         self._fill(self.places)
+
+    def _decide(
+        self,
+        source: Source,
+        delivery: Delivery,
+        attempt: int,
+        context: HandlingContext,
+        error: BaseException | None,
+    ) -> None:
+        """What becomes of a message that its try has not simply accepted."""
+        said = context.hand and context.hand.of(delivery).said
+        if said == "complete":
+            self.counters.handled += 1
+            if error is not None:
+                self.policy.failed_later(delivery, attempt, error)
+            source.leave(delivery)
+        elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+            source.give_back(delivery)
+        elif said == "abandon":
+            self.policy.abandoned(source, delivery, attempt, None if error is None else one_line(error))
+        elif error is None:
+            self.counters.handled += 1
+            source.finish(delivery, ACCEPT)
+        else:
+            self.policy.failed(source, delivery, attempt, error, away=context.away)
 
     async def _call(self, messages: Sequence[Message], context: HandlingContext) -> BaseException | None:
         """What went wrong; a `CancelledError` only where the try was cancelled from outside."""

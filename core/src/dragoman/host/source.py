@@ -14,16 +14,15 @@ from dragoman.client import Client, Subscription
 from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
-from dragoman.host.dead_letters import Failure
 from dragoman.host.lanes import Lanes
 from dragoman.host.outage import Outage, one_line
+from dragoman.host.settling import RELEASE, Settling, passes
 from dragoman.message import Channel
 
 #: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
 #: broker.
 BATCH: Final = 128
 
-_RELEASE: Final = Release()
 #: Seconds after which what a source waits for is looked at again, so that the counters say what it is by now.
 _NEWS: Final = 5.0
 _log: Final = logging.getLogger("dragoman.host")
@@ -83,25 +82,24 @@ class Source:
     def __init__(self, address: Address, work: Work, counters: Counters, handler: str) -> None:
         self.address = address
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.unsettled: set[Delivery] = set()
         self.active = 0
-        self.failures: dict[Delivery, Failure] = {}
         self.stopping = False
         self._work = work
         self._counters = counters
         self._bound = work.places + BATCH
         self._lanes = Lanes()
         self._waiting: dict[Delivery, tuple[asyncio.TimerHandle, Callable[[Source, Delivery], None]]] = {}
-        self._outcomes: list[tuple[Delivery, Outcome]] = []
-        self._changed = asyncio.Event()
         self._room_made = asyncio.Event()
         self._stopped = asyncio.Event()
         self._receiving: asyncio.Task[None] | None = None
         self._opening: asyncio.Timeout | None = None
         self._extra = extra = {"handler": handler, "channel": str(address.channel), "client": address.client.name}
         at = f"{str(address.channel)!r} of the client {address.client.name!r}"
-        self._receipt = Outage(f"receive from {at}", extra, counters)
-        self._settlement = Outage(f"settle messages of {at}", extra, counters)
+        self._reception = Outage(f"receive from {at}", extra, counters)
+        self._settling = Settling(at, extra, counters)
+        self.unsettled = self._settling.unsettled
+        self.failures = self._settling.failures
+        self._changed = self._settling.changed
         can = address.client.type.capabilities
         self._broker_delays = Capability.DELAY in can and Capability.DELIVERY_COUNT in can
 
@@ -110,18 +108,30 @@ class Source:
     def finish(self, delivery: Delivery, outcome: Outcome) -> None:
         """This became of the delivery; the next of its lane may be handled. Never blocks."""
         if delivery in self.unsettled:
-            self._settle_soon(delivery, outcome)
+            self._settling.soon(delivery, outcome)
         if delivery.lane is not None:
-            following = self._lanes.leave(delivery)
-            if following is not None:
-                self._work.offer(self, (following,))
+            self.leave(delivery)
+
+    async def complete(self, delivery: Delivery) -> None:
+        """Accept it now, and keep its lane until `leave`. Cancelling it leaves it to be accepted.
+
+        Raises:
+            ConnectionLost: its subscription was lost: it comes again, unless the broker heard of it before.
+        """
+        await self._settling.accepted(delivery)
+
+    def leave(self, delivery: Delivery) -> None:
+        """It is not in the way any more: the next of its lane may be handled. Never blocks."""
+        following = self._lanes.leave(delivery)
+        if following is not None:
+            self._work.offer(self, (following,))
 
     def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
         """It goes back to the broker, after it all of its lane that is in hand. Never blocks."""
         lane = [delivery, *self._lanes.clear(delivery)]
         for one in lane:
             if one in self.unsettled:
-                self._settle_soon(one, Release(delay) if delay and one is delivery else _RELEASE)
+                self._settling.soon(one, Release(delay) if delay and one is delivery else RELEASE)
                 self._counters.released += 1
 
     def wait(self, delivery: Delivery, seconds: float, then: Callable[[Source, Delivery], None]) -> None:
@@ -148,12 +158,6 @@ class Source:
             self.give_back(delivery)
         self._changed.set()
 
-    def _settle_soon(self, delivery: Delivery, outcome: Outcome) -> None:
-        self._outcomes.append((delivery, outcome))
-        self._changed.set()
-        if self.failures:
-            self.failures.pop(delivery, None)
-
     def _due(self, delivery: Delivery) -> None:
         then = self._wake(delivery)
         then(self, delivery)
@@ -179,7 +183,7 @@ class Source:
                 if self._stopped.is_set():  # while that session ran
                     _log.debug("ended while stopping: %s", one_line(error), extra=self._extra)
                 elif self.confirmed.done() or isinstance(error, UNREACHABLE):
-                    await self._pause(self._receipt.failed(error))
+                    await self._pause(self._reception.failed(error))
                 else:
                     self.confirmed.set_exception(error)
                     return
@@ -188,7 +192,7 @@ class Source:
         try:
             async with AsyncExitStack() as stack:
                 subscription = await self._subscribed(stack)
-                self._receipt.over()
+                self._reception.over()
                 if not self.confirmed.done():
                     self.confirmed.set_result(None)
                 await self._serve(subscription)
@@ -213,7 +217,7 @@ class Source:
             try:
                 return await self.address.client.ready(_NEWS)
             except ConnectionLost as error:
-                self._receipt.still(error)
+                self._reception.still(error)
 
     async def _serve(self, subscription: Subscription) -> None:
         receiving = self._receiving = asyncio.create_task(self._receive(subscription))
@@ -224,8 +228,9 @@ class Source:
                 self._changed.clear()
                 if receiving.done() and not receiving.cancelled():
                     receiving.result()
-                if self._outcomes:
-                    await self._settle(subscription)
+                if self._settling.due:
+                    await self._settling.flush(subscription)
+                    self._room_made.set()
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
@@ -237,17 +242,15 @@ class Source:
             try:
                 batch = await subscription.receive(room)
             except BrokerError as error:
-                if not _passes(error):
+                if not passes(error):
                     raise
-                await asyncio.sleep(self._receipt.failed(error))
+                await asyncio.sleep(self._reception.failed(error))
                 continue
-            self._receipt.over()
+            self._reception.over()
             self._arrived(batch)
 
     def _arrived(self, batch: Sequence[Delivery]) -> None:
-        self.unsettled.update(batch)
-        self._counters.received += len(batch)
-        self._counters.in_hand += len(batch)
+        self._settling.take(batch)
         enter = self._lanes.enter
         self._work.offer(self, [delivery for delivery in batch if delivery.lane is None or enter(delivery)])
 
@@ -279,31 +282,9 @@ class Source:
             self._wake(delivery)
             self.give_back(delivery, max(due - now, 0.0))
 
-    async def _settle(self, subscription: Subscription) -> None:
-        """Settle what has ended since the last time, all in one call."""
-        batch, self._outcomes = self._outcomes, []
-        while True:
-            try:
-                await subscription.settle(batch)
-            except BrokerError as error:
-                if not _passes(error):
-                    raise
-                await asyncio.sleep(self._settlement.failed(error))
-            else:
-                break
-        self._settlement.over()
-        self.unsettled.difference_update([delivery for delivery, _ in batch])
-        self._counters.in_hand -= len(batch)
-        self._room_made.set()
-
     def _forget(self) -> None:
         """The subscription has ended, and the broker has what was in hand."""
-        self._counters.in_hand -= len(self.unsettled)
-        if self.stopping:
-            self._counters.released += len(self.unsettled)
-        self.unsettled.clear()
-        self.failures.clear()
-        self._outcomes.clear()
+        self._settling.forget(stopping=self.stopping)
         self._lanes.forget_waiting()
         for delivery in list(self._waiting):
             self._wake(delivery)
@@ -313,8 +294,3 @@ class Source:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopped.wait()
-
-
-def _passes(error: BrokerError) -> bool:
-    """Whether the same call on the same subscription may work later."""
-    return error.retryable and not isinstance(error, ConnectionLost)

@@ -11,7 +11,7 @@ from dragoman.errors import BrokerError, ConfigError, DeadlineExceeded, NotGrant
 from dragoman.handlers.handler import Handler, Wanted
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.outage import one_line
-from dragoman.message import Channel, Message
+from dragoman.message import Channel
 
 #: What a handler is to hear, with the extensions for each subscription.
 Wishes = Mapping[Channel, Mapping[str, str]]
@@ -71,7 +71,7 @@ def allowed(name: str, config: HandlerConfig, outlet: Outlet) -> Channel:
 
 
 async def _asked(handler: Handler, outlet: Outlet) -> Wanted | None:
-    context = HandlingContext(outlet, Message(), 1)
+    context = HandlingContext(outlet)
     try:
         wanted = await handler.wanted(context)
         if not context.confirmed:
