@@ -4,21 +4,12 @@ import asyncio
 
 import pytest
 
-from dragoman.errors import (
-    BrokerError,
-    ChannelNotFound,
-    Closed,
-    ConnectionLost,
-    HandlerFailed,
-    NotGranted,
-    PayloadTooLarge,
-    PermissionDenied,
-    TimedOut,
-)
+from dragoman.errors import HandlerFailed, Rejected, TimedOut
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.handler import Wanted
 from dragoman.message import Channel, FormatSpec, Message
 from tests.component.harness import Recorder, opened, order
+from tests.component.tree import TREE
 from tests.guests.build import component, source
 
 
@@ -158,37 +149,18 @@ async def test_replies(components: Components, context: Recorder) -> None:
     assert context.replies == [(asked, Message(b"a")), (asked, Message(b"b"))]
 
 
-@pytest.mark.parametrize(
-    ("error", "case"),
-    [
-        (TimedOut("late"), "Timeout"),
-        (ConnectionLost("gone"), "Connection"),
-        (Closed("shut"), "Connection"),
-        (NotGranted("no"), "PermissionDenied"),
-        (PermissionDenied("no"), "PermissionDenied"),
-        (ChannelNotFound("where"), "Other"),
-        (PayloadTooLarge("big"), "Other"),
-        (BrokerError("hm", expected="better"), "Other"),
-    ],
-)
 @pytest.mark.parametrize("do", ["forward", "ask", "answer"])
-async def test_errors_reach_the_guest_as_the_case_that_fits(
-    components: Components, context: Recorder, error: Exception, case: str, do: str
+async def test_every_error_reaches_the_guest_as_the_case_that_fits(
+    components: Components, context: Recorder, do: str
 ) -> None:
     """An error of ours is a result in the guest, with our text in it, and the guest goes on."""
-    failed = []
-
-    async def fail() -> list[Message]:
-        if failed:
-            return []
-        failed.append(error)
-        raise error
-
-    context.on_publish = context.on_request = context.on_reply = fail  # type: ignore[assignment]
-    handler = await opened(components, "scripted")
+    handler = await opened(components, "scripted", instances="reuse")
     arguments = {"texts": ["a"]} if do == "answer" else {"topic": "t"}
-    await handler.handle([order(do, catch=True, **arguments)], context)
-    assert context.answer == {"case": case, "text": "" if case == "Timeout" else str(error)}
+    for error, kind in TREE.items():
+        context.failing = error
+        await handler.handle([order(do, catch=True, **arguments)], context)
+        case = kind.title().replace("-", "")
+        assert context.answer == {"case": case, "text": "" if case == "Timeout" else str(error)}
 
 
 async def test_connecting_to_a_client_that_is_not_granted(components: Components, context: Recorder) -> None:
@@ -218,6 +190,27 @@ async def test_an_error_of_the_guest_fails_the_handling(
         await handler.handle([order("fail", case=case, text=text)], context)
     assert text[:1] in str(raised.value)
     assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize("case", ["connection", "permission-denied", "other"])
+async def test_a_guest_that_wants_no_further_try_says_rejected(
+    components: Components, context: Recorder, case: str
+) -> None:
+    """At the beginning of its text, in any case that has one; the rest is the reason."""
+    handler = await opened(components, "scripted")
+    with pytest.raises(Rejected) as raised:
+        await handler.handle([order("fail", case=case, text="rejected: no such customer")], context)
+    assert str(raised.value) == "no such customer"
+    with pytest.raises(HandlerFailed, match="was rejected: no"):
+        await handler.handle([order("fail", case=case, text="it was rejected: no")], context)
+
+
+async def test_a_guest_that_passes_a_timeout_on_says_of_what(components: Components, context: Recorder) -> None:
+    """The case has no text, so the guest could not read it; the host has kept it."""
+    handler = await opened(components, "scripted")
+    context.failing = TimedOut("no reply within 1 s")
+    with pytest.raises(HandlerFailed, match="the guest returned timeout: no reply within 1 s"):
+        await handler.handle([order("ask", topic="t")], context)
 
 
 async def test_a_guest_goes_on_after_an_error_that_it_returned(components: Components, context: Recorder) -> None:

@@ -17,29 +17,30 @@ import wasmtime
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "guests"
-#: The world of each Python guest, and where its WIT package is.
-WORLDS = {"scripted": ("messaging-request-reply", ROOT / "wit" / "core")}
+#: Of each Python guest: its folder, its world, and the folder of its WIT package.
+WORLDS = {
+    "scripted": ("scripted", "messaging-request-reply", "core"),
+    "wasmcloud": ("wasmcloud", "messaging", "wasmcloud"),
+}
 
 
 def guest(name: str) -> Path:
-    """The component made of `NAME.wat` or of the Python program in the folder `NAME`."""
+    """The component made of `NAME.wat`, or of a Python program as `WORLDS` says."""
     if (HERE / f"{name}.wat").exists():
         return component(name, source(name))
-    world, wit = WORLDS[name]
-    files = [*sorted((HERE / name).glob("*.py")), *sorted(wit.glob("*.wit"))]
+    folder, world, package = WORLDS[name]
+    wit = ROOT / "wit" / package
+    files = [*sorted((HERE / folder).glob("*.py")), *sorted(wit.glob("*.wit"))]
     tool = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if "componentize-py" in line)
     path = _place(name, b"".join(file.read_bytes() for file in files) + tool.encode())
     if not path.exists():
         draft = _draft(path)
-        command: list[str | Path] = [
-            Path(sys.executable).with_name("componentize-py"),
-            "-d",
-            wit,
-            "-w",
-            world,
-            "componentize",
-        ]
-        subprocess.run([*command, "app", "-p", HERE / name, "-o", draft], check=True, capture_output=True)
+        command = Path(sys.executable).with_name("componentize-py")
+        subprocess.run(
+            [command, "-d", wit, "-w", world, "componentize", "app", "-p", HERE / folder, "-o", draft],
+            check=True,
+            capture_output=True,
+        )
         draft.replace(path)
     return path
 

@@ -136,7 +136,7 @@ def _linked(
         recognition.link(linker, shape, generation, bodies)
         if wasi is not None:
             wasi.link(linker, shape)
-        return program, generation.enter(program, shape)
+        return program, Entry(program, shape, generation)
     except BaseException:
         program.close()
         raise
@@ -150,16 +150,16 @@ class ComponentHandler:
         self._entry = entry
 
     async def handle(self, messages: Sequence[Message], context: Context) -> None:
-        """Handle one message in an instance of its own; see `Handler.handle`.
+        """Handle messages in an instance of their own; see `Handler.handle`.
 
         Raises:
             HandlerFailed: the guest returned an error.
+            Rejected: one that says that no further try is wanted.
             Trapped: it trapped, or used up what it may.
         """
         instance = await self._instances.take()
         try:
-            for message in messages:
-                await self._entry.handle(instance, message, context)
+            await self._entry.handle(instance, messages, context)
         finally:
             if instance.output is not None:
                 instance.output.log(context.log)
@@ -168,15 +168,16 @@ class ComponentHandler:
     async def wanted(self, context: Context) -> Wanted | None:
         """What the guest wants to hear, where its generation says so; None otherwise.
 
+        The instance that is asked handles no messages.
+
         Raises:
-            HandlerFailed, Trapped: as `handle`.
+            HandlerFailed, Rejected, Trapped: as `handle`.
         """
         instance = await self._instances.take()
         try:
-            channels = await self._entry.channels(instance, context)
-            return None if channels is None else Wanted(tuple(channels))
+            return await self._entry.wanted(instance, context)
         finally:
-            self._instances.put(instance)
+            self._instances.discard(instance)
 
     async def close(self) -> None:
         """Drop the instances; one that is handling a message goes when it is done. Idempotent."""

@@ -253,6 +253,11 @@ class Instances:
             instance.close()
             self._release()
 
+    def discard(self, instance: Instance) -> None:
+        """Take an instance back that must not be used again."""
+        instance.broken = True
+        self.put(instance)
+
     def close(self) -> None:
         """Close what is idle. What is in use is closed when it comes back, the program with the last. Idempotent."""
         self._closed = True

@@ -8,13 +8,17 @@ from typing import Final
 from dragoman.errors import ComponentError, nearest
 from dragoman.handlers.component import wasi
 from dragoman.handlers.component.bodies import INTERFACE
-from dragoman.handlers.component.generations import core
+from dragoman.handlers.component.generations import core, wasmcloud
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.linker import HostFunction, Linker
 from dragoman.handlers.component.types import FunctionType, Interface, Item, Shape
 
-#: The first one that recognises a component is taken.
-GENERATIONS: Final[Sequence[Generation]] = (core.GENERATION,)
+#: The first one that recognises a component is taken; a component that fits two exports the handlers of both.
+GENERATIONS: Final[Sequence[Generation]] = (
+    core.GENERATION,
+    wasmcloud.GENERATION,
+    wasmcloud.RESOURCES,
+)
 
 
 def recognise(shape: Shape) -> Generation:
@@ -28,13 +32,15 @@ def recognise(shape: Shape) -> Generation:
             f"the component is asynchronous, as of WASI 0.3: {name}", expected="a component for WASI 0.2"
         )
     for generation in GENERATIONS:
-        if generation.recognises(shape):
+        if generation.exported(shape) is not None:
             return generation
+    closest = max(GENERATIONS, key=lambda generation: _likeness(shape, generation))
     raise ComponentError(
         f"the component is of no known generation of wasi:messaging: it imports {_listed(shape.imports)}"
         f" and exports {_listed(shape.exports)}",
-        expected=" or ".join(generation.expected for generation in GENERATIONS),
+        expected=f"an export {closest.handler}",
         nearest=_nearest(shape),
+        hint=_difference(shape, closest),
     )
 
 
@@ -124,9 +130,41 @@ def _listed(items: Iterable[str]) -> str:
     return ", ".join(names) or "nothing but WASI"
 
 
+def _likeness(shape: Shape, generation: Generation) -> int:
+    """How much of what a component imports and exports has names of a generation."""
+    interface, function = _handler(generation)
+    likeness = 0
+    for items, known in ((shape.imports, generation.provides), (shape.exports, {interface: (function,)})):
+        for name, item in items.items():
+            parts = InterfaceName.parse(name)
+            if parts is not None and parts.interface in known:
+                likeness += 1 + (parts.package == generation.package)
+                if isinstance(item, Interface):
+                    likeness += 2 * len(item.functions.keys() & set(known[parts.interface]))
+    return likeness
+
+
+def _difference(shape: Shape, generation: Generation) -> str:
+    """How the functions that a component exports differ from what a generation would have."""
+    known = f"the nearest is `{generation.name}`"
+    interface, function = _handler(generation)
+    for name, item in shape.exports.items():
+        parts = InterfaceName.parse(name)
+        if parts is not None and parts.interface == interface and isinstance(item, Interface):
+            if found := item.functions.get(function):
+                expected = " or ".join(generation.handles)
+                return f"{known}, whose {function} is {expected}; here it is {found.signature}"
+            return f"{known}; {name} has no {function}"
+    return known
+
+
+def _handler(generation: Generation) -> tuple[str, str]:
+    """The interface of a generation's handler, and the name that its function usually has."""
+    interface, _, function = generation.handler.partition(" with ")
+    return interface.partition("/")[2], function.partition(":")[0]
+
+
 def _nearest(shape: Shape) -> str | None:
-    return next((found for name in shape.exports if (found := nearest(name, _handlers()))), None)
-
-
-def _handlers() -> list[str]:
-    return ["wasi:messaging/incoming-handler"]
+    handlers = [generation.handler.partition(" with ")[0] for generation in GENERATIONS]
+    wrong = (name for name in shape.exports if name.partition("@")[0] not in handlers)
+    return next((found for name in wrong if (found := nearest(name, handlers))), None)

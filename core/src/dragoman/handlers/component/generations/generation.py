@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from dragoman.errors import HandlerError
 from dragoman.handlers.component.instances import Instance
 from dragoman.handlers.component.program import Program
 from dragoman.handlers.component.types import Interface, Shape
-from dragoman.handlers.handler import Context
+from dragoman.handlers.component.values import Err
+from dragoman.handlers.handler import Context, Wanted
 from dragoman.message import Message
 
 _NAME: Final = re.compile(r"(?P<package>[\w-]+:[\w-]+)/(?P<interface>[\w-]+)(?:@(?P<version>.+))?")
@@ -46,55 +48,129 @@ class Provided:
     suspends: bool = False
 
 
-class Entry(Protocol):
-    """How to call one component of this generation."""
+def one(signature: str, call: Callable[..., Any], *, suspends: bool = False) -> Sequence[Provided]:
+    """A function that has a single form."""
+    return (Provided(signature, call, suspends),)
 
-    async def handle(self, instance: Instance, message: Message, context: Context) -> None:
-        """Let the guest handle a message.
 
-        Raises:
-            HandlerFailed: the guest returned an error.
-            Trapped: it trapped.
-        """
+class Session(Protocol):
+    """What the functions that a guest calls are given, while it handles messages or says what it wants to hear."""
+
+    def argument(self) -> Any:
+        """The messages, as the guest's handler takes them."""
         ...
 
-    async def channels(self, instance: Instance, context: Context) -> Sequence[str] | None:
-        """The channels that the guest wants to hear; None where it leaves that to the configuration.
+    def wanted(self, value: Any) -> Wanted:
+        """What the guest wants to hear, of what it returned."""
+        ...
 
-        Raises:
-            HandlerFailed, Trapped: as `handle`.
-        """
+    def failure(self, error: Any) -> HandlerError:
+        """What the error means that the guest returned."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """The functions that the host calls in a guest.
+
+    Attributes:
+        interface: in which they are.
+        handle: the name of the one that handles messages.
+        wanted: the name of the one that says what the guest wants to hear; None where there is none.
+    """
+
+    interface: str
+    handle: str
+    wanted: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
-    """One generation of the interface.
+    """One generation of the interface, or the form that it has in another package.
 
     Attributes:
         name: the folder in `wit/`.
         package: the package of its interfaces, without a version.
-        expected: what a component of it exports, for an error message.
-        recognises: whether a component is of this generation, judged by names and shapes.
+        handler: what a component of it exports, for an error message: an interface, and a function as WIT has it.
+        handles: the signatures of that function, each in every form that is known. What it is called does not matter.
+        wants: those of the function that says what the guest wants to hear.
         provides: the functions that guests may import, by interface and name, each in every form that is known.
         resources: the resources that an interface defines.
-        bodies: the functions of `bodies.INTERFACE`, by name.
-        enter: prepares the calls of one component.
+        session: made for each call, with the messages that it is about.
+        batches: whether the guest takes several messages in one call.
+        bodies: the functions of `bodies.INTERFACE`, by name; empty where the wrapper has nothing to do.
     """
 
     name: str
     package: str
-    expected: str
-    recognises: Callable[[Shape], bool]
+    handler: str
+    handles: Collection[str]
+    wants: Collection[str]
     provides: Mapping[str, Mapping[str, Sequence[Provided]]]
     resources: Mapping[str, Sequence[str]]
-    bodies: Mapping[str, Callable[..., Any]]
-    enter: Callable[[Program, Shape], Entry]
+    session: Callable[[Context, Sequence[Message]], Session]
+    batches: bool = False
+    bodies: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
-    def find(self, items: Mapping[str, Any], interface: str) -> tuple[str, Interface] | None:
-        """The full name and the shape of one of its interfaces among imports or exports."""
-        for name, item in items.items():
+    def exported(self, shape: Shape) -> Exported | None:
+        """What the host calls in a component of this generation; None for a component of another one."""
+        for name, item in shape.exports.items():
             parts = InterfaceName.parse(name)
-            if parts and (parts.package, parts.interface) == (self.package, interface) and isinstance(item, Interface):
-                return name, item
+            if parts is not None and parts.package == self.package and isinstance(item, Interface):
+                handle = _first(item, self.handles)
+                if handle is not None:
+                    return Exported(name, handle, _first(item, self.wants))
         return None
+
+
+def _first(interface: Interface, signatures: Collection[str]) -> str | None:
+    return next((name for name, type_ in interface.functions.items() if type_.signature in signatures), None)
+
+
+class Entry:
+    """How to call one component of a generation.
+
+    Args:
+        program: the component.
+        shape: what it exports.
+        generation: its generation.
+    """
+
+    def __init__(self, program: Program, shape: Shape, generation: Generation) -> None:
+        found = generation.exported(shape)
+        assert found is not None  # noqa: S101 - that is how the generation was recognised
+        interface = shape.exports[found.interface]
+        assert isinstance(interface, Interface)  # noqa: S101 - likewise
+        functions = interface.functions
+        self._session = generation.session
+        self._batches = generation.batches
+        self._handle = program.export(found.interface, found.handle, functions[found.handle])
+        self._wanted = program.export(found.interface, found.wanted, functions[found.wanted]) if found.wanted else None
+
+    async def handle(self, instance: Instance, messages: Sequence[Message], context: Context) -> None:
+        """Let the guest handle messages, each in a call of its own where its interface takes one at a time.
+
+        Raises:
+            HandlerFailed: the guest returned an error.
+            Rejected: one that says that no further try is wanted.
+            Trapped: it trapped.
+        """
+        for part in (messages,) if self._batches else [(message,) for message in messages]:
+            instance.session = session = self._session(context, part)
+            result = await instance.call(self._handle, session.argument())
+            if isinstance(result, Err):
+                raise session.failure(result.payload)
+
+    async def wanted(self, instance: Instance, context: Context) -> Wanted | None:
+        """What the guest wants to hear; None where it leaves that to the configuration.
+
+        Raises:
+            HandlerFailed, Rejected, Trapped: as `handle`.
+        """
+        if self._wanted is None:
+            return None
+        instance.session = session = self._session(context, ())
+        result = await instance.call(self._wanted)
+        if isinstance(result, Err):
+            raise session.failure(result.payload)
+        return session.wanted(result)
