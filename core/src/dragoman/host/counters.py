@@ -17,12 +17,14 @@ _RECENT: Final = 0.1
 class Latencies:
     """How long something took: a histogram of fixed size over microseconds."""
 
-    __slots__ = ("_buckets", "count", "longest", "mean")
+    __slots__ = ("_buckets", "count", "longest", "mean", "total")
 
     def __init__(self) -> None:
         self._buckets = [0] * (_index(_LONGEST) + 1)
         self.count = 0
         self.longest = 0.0
+        #: Seconds of all of them together.
+        self.total = 0.0
         #: Seconds, the recent ones weighing most.
         self.mean = 0.0
 
@@ -31,6 +33,7 @@ class Latencies:
         self._buckets[_index(min(int(seconds * 1e6), _LONGEST))] += 1
         self.mean += (seconds - self.mean) * (_RECENT if self.count else 1.0)
         self.count += 1
+        self.total += seconds
         self.longest = max(self.longest, seconds)
 
     def include(self, other: Latencies) -> None:
@@ -40,12 +43,13 @@ class Latencies:
         self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, other._buckets, strict=True)]
         self.mean = (self.mean * self.count + other.mean * other.count) / (self.count + other.count)
         self.count += other.count
+        self.total += other.total
         self.longest = max(self.longest, other.longest)
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` makes the same of."""
         buckets = {str(index): count for index, count in enumerate(self._buckets) if count}
-        return {"buckets": buckets, "longest": self.longest, "mean": self.mean}
+        return {"buckets": buckets, "longest": self.longest, "mean": self.mean, "total": self.total}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
@@ -54,8 +58,11 @@ class Latencies:
         for index, count in found["buckets"].items():
             made._buckets[int(index)] = count
         made.count = sum(made._buckets)
-        made.longest, made.mean = found["longest"], found["mean"]
+        made.longest, made.mean, made.total = found["longest"], found["mean"], found["total"]
         return made
+    def below(self, microseconds: int) -> int:
+        """How many of them took less than that; exact where it is a power of two, else the next lower bucket's."""
+        return sum(self._buckets[: _index(microseconds)])
 
     def percentile(self, percent: float) -> float:
         """Seconds that `percent` % of them took at most; 0 where there are none."""
@@ -96,6 +103,7 @@ class Counters:
         dropped: messages that were dropped after their last try.
         released: messages that went back to the broker: while draining or stopping, or because too many were waiting.
         last_error: the last failure in one line; None before the first.
+        lag: messages that wait on the broker, by channel, as it last said; nothing where it does not know.
         outages: what it can't do at the moment, such as to receive from a channel, and why.
         latencies: seconds of each try that went well, from the call to the last confirmed send.
     """
@@ -111,6 +119,7 @@ class Counters:
     dropped: int = 0
     released: int = 0
     last_error: str | None = None
+    lag: dict[str, int] = field(default_factory=dict)
     outages: dict[str, str] = field(default_factory=dict)
     latencies: Latencies = field(default_factory=Latencies)
 
@@ -136,6 +145,7 @@ class Counters:
         left = Counters.sum([self])
         left.in_hand = left.waiting = 0
         left.outages.clear()
+        left.lag.clear()
         return left
 
     def as_json(self) -> dict[str, Any]:
