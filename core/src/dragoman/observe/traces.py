@@ -1,0 +1,176 @@
+"""Traces in OpenTelemetry that follow a message: through its metadata (W3C `traceparent`) from whoever sent it on.
+
+OpenTelemetry's own settings say where traces go; here is only what is traced, by its conventions for messaging
+(https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/). Without its SDK nothing here costs anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from dragoman.adapter import AdapterType
+from dragoman.errors import ConfigError, DragomanError, Problem
+from dragoman.handlers.handler import Context, Handler, Wanted
+from dragoman.message import Channel, Message, Metadata
+from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, TracerProvider
+
+Mode = Literal["auto", "on", "off"]
+
+#: Any of them says that somebody wants traces, and where.
+_ASKED: Final = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+#: OpenTelemetry's set-up, which whoever makes a distribution of it may replace.
+_CONFIGURATORS: Final = "opentelemetry_configurator"
+_KEY: Final = "observe.traces"
+#: What a message carries of a trace.
+_CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage"})
+
+
+class Traces:
+    """Makes the spans of one provider.
+
+    Args:
+        provider: where they go.
+    """
+
+    def __init__(self, provider: TracerProvider) -> None:
+        from opentelemetry import propagate, trace  # noqa: PLC0415 - only where traces are wanted
+
+        self._trace = trace
+        self._propagate = propagate
+        self._tracer = provider.get_tracer("dragoman", __version__)
+
+    @contextmanager
+    def sending(
+        self, type_: AdapterType, channel: Channel, messages: Sequence[Message], operation: str = "send"
+    ) -> Iterator[Sequence[Message]]:
+        """A span for sending messages; gives them with what leads their receiver to it."""
+        about = _about(type_, channel, messages, operation, "create" if operation == "create" else "send")
+        kind = self._trace.SpanKind.PRODUCER
+        with self._tracer.start_as_current_span(f"{operation} {channel.name}", kind=kind, attributes=about) as span:
+            carried: dict[str, str] = {}
+            self._propagate.inject(carried)
+            try:
+                yield [_carrying(message, carried) for message in messages]
+            except BaseException as error:
+                self._failed(span, error)
+                raise
+
+    @contextmanager
+    def handling(self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int) -> Iterator[None]:
+        """A span for handling messages, as a child of what their sender did; linked with it for several at once."""
+        origins = [self._propagate.extract(dict(message.metadata)) for message in messages]
+        first = messages[0].channel or Channel("?")
+        about = _about(type_, first, messages, "process", "process")
+        about |= {"dragoman.handler": handler, "dragoman.attempt": attempt}
+        links = [self._trace.Link(self._trace.get_current_span(origin).get_span_context()) for origin in origins]
+        with self._tracer.start_as_current_span(
+            f"process {first.name}",
+            context=origins[0] if len(origins) == 1 else None,
+            kind=self._trace.SpanKind.CONSUMER,
+            attributes=about,
+            links=[] if len(origins) == 1 else [link for link in links if link.context.is_valid],
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                self._failed(span, error)
+                raise
+
+    def _failed(self, span: Span, error: BaseException) -> None:
+        text = str(error) if isinstance(error, DragomanError) else f"{type(error).__name__}: {error}"
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(self._trace.StatusCode.ERROR, text)
+
+
+class TracedHandler:
+    """A handler whose calls are traced; itself a `dragoman.handlers.handler.Handler`."""
+
+    def __init__(self, handler: Handler, traces: Traces, type_: AdapterType) -> None:
+        self._handler = handler
+        self._traces = traces
+        self._type = type_
+
+    async def handle(self, messages: Sequence[Message], context: Context) -> None:
+        """See `Handler.handle`."""
+        with self._traces.handling(self._type, context.handler, messages, context.attempt):
+            await self._handler.handle(messages, context)
+
+    async def wanted(self, context: Context) -> Wanted | None:
+        """See `Handler.wanted`."""
+        return await self._handler.wanted(context)
+
+    async def close(self) -> None:
+        """See `Handler.close`."""
+        await self._handler.close()
+
+
+def configure(mode: Mode) -> None:
+    """Set up OpenTelemetry for this process as its environment variables (`OTEL_...`) say, where traces are wanted.
+
+    What a program has set up before stays.
+
+    Raises:
+        ConfigError: traces are `on`, and OpenTelemetry's SDK is not installed or can't be set up.
+    """
+    if mode == "off" or (mode == "auto" and not any(map(os.environ.get, _ASKED))) or found(mode) is not None:
+        return
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        what = "traces are asked for, and OpenTelemetry's SDK is not installed"
+        hint = "pip install opentelemetry-sdk opentelemetry-exporter-otlp"
+        raise ConfigError([Problem("", _KEY, what, hint=hint)])
+    try:
+        for point in entry_points(group=_CONFIGURATORS):
+            point.load()().configure()
+    except Exception as error:  # whatever it finds wrong, it is about its settings
+        what = f"OpenTelemetry can't be set up: {error}"
+        raise ConfigError([Problem("", _KEY, what, hint="look at the variables OTEL_...")]) from error
+
+
+def found(mode: Mode = "auto") -> Traces | None:
+    """The traces of this process; None where nobody has set up OpenTelemetry, or they are off. Quick."""
+    # Who has not imported it has not set it up, and it takes a while to import.
+    if mode == "off" or "opentelemetry.trace" not in sys.modules:
+        return None
+    from opentelemetry import trace  # noqa: PLC0415 - see above
+
+    provider = trace.get_tracer_provider()
+    return None if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider) else Traces(provider)
+
+
+def _carrying(message: Message, carried: dict[str, str]) -> Message:
+    if not carried:
+        return message
+    kept: Metadata = tuple(pair for pair in message.metadata if pair[0] not in _CARRIED)
+    return replace(message, metadata=(*kept, *carried.items()))
+
+
+def _about(
+    type_: AdapterType, channel: Channel, messages: Sequence[Message], operation: str, kind: str
+) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "messaging.system": type_.system or type_.name,
+        "messaging.destination.name": channel.name,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": kind,
+    }
+    if len(messages) != 1:
+        return about | {"messaging.batch.message_count": len(messages)}
+    message = messages[0]
+    about["messaging.message.body.size"] = len(message.data)
+    for attribute, value in (
+        ("messaging.message.id", message.id),
+        ("messaging.message.conversation_id", message.get("correlation-id")),
+    ):
+        if value is not None:
+            about[attribute] = value
+    return about
