@@ -103,7 +103,9 @@ async def test_too_many_watchers_are_told_to_come_again(server: Server, monkeypa
 async def test_a_place_that_is_taken_is_a_mistake_of_the_configuration(server: Server) -> None:
     """One line, with the key and what to do."""
     address = server.url.removeprefix("http://")
-    with pytest.raises(ConfigError, match=rf"observe\.address: can't listen on {address}: Address already in use \(choose another port"):
+    with pytest.raises(
+        ConfigError, match=rf"observe\.address: can't listen on {address}: Address already in use \(choose another port"
+    ):
         async with Server(address, {}):
             pass
 

@@ -273,6 +273,7 @@ class AdapterType:
         connect: opens the connection; takes an instance of `config`. Raises ConnectionLost, AuthenticationFailed.
         contract: the version of the contract that it was written for: the number `CONTRACT` had then.
         schemes: the URL schemes that mean this adapter.
+        system: what OpenTelemetry calls the broker (`messaging.system`), where that is not `name`.
     """
 
     name: str
@@ -282,3 +283,4 @@ class AdapterType:
     connect: Callable[[Any], Awaitable[Adapter]]
     contract: int
     schemes: tuple[str, ...] = ()
+    system: str | None = None

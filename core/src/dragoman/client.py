@@ -38,6 +38,7 @@ from dragoman.adapter import Subscription as AdapterSubscription
 from dragoman.errors import BrokerError, Closed, ConnectionLost, PublishFailed
 from dragoman.link import Link
 from dragoman.message import Channel, ChannelKind, Message, MessageLike, MetadataLike
+from dragoman.observe.traces import Traces
 
 #: How many deliveries an iteration asks for at once.
 _BATCH: Final = 100
@@ -48,8 +49,10 @@ _KINDS: Final = {"queue": Capability.QUEUE, "topic": Capability.TOPIC}
 class Client:
     """A named connection. Made by `dragoman.connect`; used on the loop that made it, by any number of tasks."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, traces: Traces | None = None) -> None:
+        """A client of that link, which is not connected yet; `traces` get a span for whatever it sends."""
         self._link = link
+        self._traces = traces
 
     async def __aenter__(self) -> Self:
         await self._link.live(0)  # whoever begins with a broker that is not there wants to know it now
@@ -122,6 +125,12 @@ class Client:
         """
         where = self._channel(channel)
         batch = as_messages(messages, key, content_type, metadata)
+        if self._traces is None:
+            return await self._publish(where, batch)
+        with self._traces.sending(self.type, where, batch) as traced:
+            return await self._publish(where, traced)
+
+    async def _publish(self, where: Channel, batch: Sequence[Message]) -> None:
         deadline: float | None = None
         while True:
             adapter = await self._live_to_send(deadline)
@@ -209,6 +218,14 @@ class Client:
         self._link.require(Capability.REQUEST_REPLY)
         where = self._channel(channel)
         (request,) = as_messages((message,))
+        if self._traces is None:
+            return await self._request(where, request, timeout, expected)
+        with self._traces.sending(self.type, where, (request,)) as (traced,):
+            return await self._request(where, traced, timeout, expected)
+
+    async def _request(
+        self, where: Channel, request: Message, timeout: float | None, expected: int | None
+    ) -> Sequence[Message]:
         adapter = await self._live_to_send()
         try:
             return await _requests(adapter).request(where, request, timeout=timeout, expected=expected)
@@ -223,9 +240,16 @@ class Client:
             Unsupported: the adapter can't send replies.
         """
         self._link.require(Capability.REQUEST_REPLY)
+        batch = as_messages(replies)
+        if self._traces is None or not (address := to.get("reply-to")):
+            return await self._reply(to, batch)
+        with self._traces.sending(self.type, Channel(address), batch) as traced:
+            return await self._reply(to, traced)
+
+    async def _reply(self, to: Message, replies: Sequence[Message]) -> None:
         adapter = await self._live_to_send()
         try:
-            await _requests(adapter).reply(to, as_messages(replies))
+            await _requests(adapter).reply(to, replies)
         except BrokerError as error:
             raise self._unsent(error, adapter) from error.__cause__
 

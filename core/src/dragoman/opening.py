@@ -17,6 +17,7 @@ from dragoman.config.model import ClientConfig, Config
 from dragoman.config.problems import problems_of
 from dragoman.errors import ConfigError, Problem, nearest
 from dragoman.link import Link
+from dragoman.observe.traces import Mode, found
 from dragoman.plugins import Plugins, load_plugins
 
 #: Two letters at least, so that `C:` is a drive.
@@ -47,8 +48,8 @@ async def connect(source: Source, *, client: str | None = None) -> AsyncIterator
         yield opened
 
 
-def open_client(name: str, config: ClientConfig, plugins: Plugins) -> Client:
-    """The client of that section, not connected yet.
+def open_client(name: str, config: ClientConfig, plugins: Plugins, traces: Mode = "auto") -> Client:
+    """The client of that section, not connected yet. What it sends is traced where OpenTelemetry is set up.
 
     Raises:
         ConfigError: a mistake in its settings.
@@ -56,7 +57,8 @@ def open_client(name: str, config: ClientConfig, plugins: Plugins) -> Client:
     """
     adapter_type, settings = plugins.resolve(name, config)
     known = tuple(plugins.adapters.values())
-    return Client(Link(name, adapter_type, lambda: adapter_type.connect(settings), known, config.wait))
+    link = Link(name, adapter_type, lambda: adapter_type.connect(settings), known, config.wait)
+    return Client(link, found(traces))
 
 
 def _section(source: Source, client: str | None, plugins: Plugins) -> tuple[str, ClientConfig]:

@@ -238,9 +238,23 @@ class HostConfig(Section):
     )
 
 
+class ObserveConfig(Section):
+    """How a host can be watched."""
+
+    address: str | None = Field(
+        None,
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$",
+        description="`host:port` of `/metrics`, `/live` and `/ready`; port 0: a free one; nothing listens without it",
+    )
+    traces: Literal["auto", "on", "off"] = Field(
+        "auto", description="OpenTelemetry: `auto` traces where its variables (`OTEL_...`) say where to"
+    )
+
+
 class Config(Section):
     """A whole configuration file."""
 
     clients: dict[Name, ClientConfig] = Field({}, description="named connections")
     handlers: dict[Name, HandlerConfig] = Field({}, description="named handlers")
     host: HostConfig = Field(HostConfig(), description="the host itself")
+    observe: ObserveConfig = Field(ObserveConfig(), description="how it can be watched")

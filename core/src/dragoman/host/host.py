@@ -21,6 +21,7 @@ from dragoman.host.grants import Grants
 from dragoman.host.runner import Runner
 from dragoman.host.source import Source
 from dragoman.host.wishes import Wishes, ask
+from dragoman.observe.traces import TracedHandler, found
 from dragoman.opening import open_client
 from dragoman.plugins import Plugins
 
@@ -164,7 +165,8 @@ class Host:
         hears = await self._wishes(handlers, outlets)
         await asyncio.gather(*(client.ready() for client in clients.values()))
         for name, handler in handlers.items():
-            self._runners.append(Runner(name, self._config.handlers[name], handler, outlets[name], hears[name]))
+            called = self._traced(handler, clients[self._config.handlers[name].client])
+            self._runners.append(Runner(name, self._config.handlers[name], called, outlets[name], hears[name]))
         confirmed = [self._serve(source) for runner in self._runners for source in runner.sources]
         await asyncio.gather(*confirmed)
         if not self._serving:
@@ -180,7 +182,7 @@ class Host:
         clients = {}
         for name in names:
             with _noted(problems, f"clients.{name}"):
-                clients[name] = open_client(name, self._section(name), self._plugins)
+                clients[name] = open_client(name, self._section(name), self._plugins, self._config.observe.traces)
         _refuse(problems)
         return clients
 
@@ -208,6 +210,10 @@ class Host:
             return python.load(config.python, self._folder)
         return await self._components().open(name, config)
 
+    def _traced(self, handler: Handler, client: Client) -> Handler:
+        traces = found(self._config.observe.traces)
+        return handler if traces is None else TracedHandler(handler, traces, client.type)
+
     def _components(self) -> Components:
         """The engine, made when the first component is opened: a host without any does not even import it."""
         if self._engine is None:
@@ -225,12 +231,12 @@ class Host:
     async def _wishes(self, handlers: Mapping[str, Handler], outlets: Mapping[str, Outlet]) -> dict[str, Wishes]:
         """What each handler hears from the start."""
         problems: list[Problem] = []
-        found: dict[str, Wishes] = {}
+        wishes: dict[str, Wishes] = {}
         for name, handler in handlers.items():
             with _noted(problems, f"handlers.{name}"):
-                found[name] = await ask(self._config.handlers[name], handler, outlets[name])
+                wishes[name] = await ask(self._config.handlers[name], handler, outlets[name])
         _refuse(problems)
-        return found
+        return wishes
 
     def _serve(self, source: Source) -> asyncio.Future[None]:
         task = asyncio.create_task(source.run(), name=f"source {source.address.channel}")

@@ -14,6 +14,7 @@ from dragoman.client import Client, Subscription
 from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
+from dragoman.host.lag import watching
 from dragoman.host.lanes import Lanes
 from dragoman.host.outage import Outage, one_line
 from dragoman.host.settling import RELEASE, Settling, passes
@@ -195,6 +196,7 @@ class Source:
                 self._reception.over()
                 if not self.confirmed.done():
                     self.confirmed.set_result(None)
+                await stack.enter_async_context(watching(self.address.client, subscription, self._counters))
                 await self._serve(subscription)
         finally:
             self._forget()

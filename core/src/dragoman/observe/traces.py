@@ -22,14 +22,14 @@ from dragoman.message import Channel, Message, Metadata
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span, TracerProvider
 
 Mode = Literal["auto", "on", "off"]
 
 #: Any of them says that somebody wants traces, and where.
 _ASKED: Final = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-#: OpenTelemetry's set-up, which whoever makes a distribution of it may replace.
-_CONFIGURATORS: Final = "opentelemetry_configurator"
+_EXPORTERS: Final = "opentelemetry_traces_exporter"
 _KEY: Final = "observe.traces"
 #: What a message carries of a trace.
 _CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage"})
@@ -56,7 +56,9 @@ class Traces:
         """A span for sending messages; gives them with what leads their receiver to it."""
         about = _about(type_, channel, messages, operation, "create" if operation == "create" else "send")
         kind = self._trace.SpanKind.PRODUCER
-        with self._tracer.start_as_current_span(f"{operation} {channel.name}", kind=kind, attributes=about) as span:
+        with self._tracer.start_as_current_span(
+            f"{operation} {channel.name}", kind=kind, attributes=about, set_status_on_exception=False
+        ) as span:
             carried: dict[str, str] = {}
             self._propagate.inject(carried)
             try:
@@ -78,6 +80,7 @@ class Traces:
             context=origins[0] if len(origins) == 1 else None,
             kind=self._trace.SpanKind.CONSUMER,
             attributes=about,
+            set_status_on_exception=False,
             links=[] if len(origins) == 1 else [link for link in links if link.context.is_valid],
         ) as span:
             try:
@@ -117,23 +120,57 @@ class TracedHandler:
 def configure(mode: Mode) -> None:
     """Set up OpenTelemetry for this process as its environment variables (`OTEL_...`) say, where traces are wanted.
 
-    What a program has set up before stays.
+    What a program has set up before stays. Spans leave on a thread of the SDK's, which hardly computes.
 
     Raises:
-        ConfigError: traces are `on`, and OpenTelemetry's SDK is not installed or can't be set up.
+        ConfigError: they are wanted, and OpenTelemetry's SDK or the exporter is not installed or can't be set up.
     """
-    if mode == "off" or (mode == "auto" and not any(map(os.environ.get, _ASKED))) or found(mode) is not None:
+    wanted = mode == "on" or (mode == "auto" and any(map(os.environ.get, _ASKED)))
+    if not wanted or found(mode) is not None:
         return
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         what = "traces are asked for, and OpenTelemetry's SDK is not installed"
         hint = "pip install opentelemetry-sdk opentelemetry-exporter-otlp"
         raise ConfigError([Problem("", _KEY, what, hint=hint)])
+    exporters = [_exporter(name) for name in _exporters()]
+    if exporters:
+        _set_up(exporters)
+
+
+def _exporters() -> list[str]:
+    names = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
+    return [name for part in names.split(",") if (name := part.strip()) not in ("", "none")]
+
+
+def _exporter(name: str) -> SpanExporter:
+    """The exporter that `OTEL_TRACES_EXPORTER` means by that name, such as `otlp` or `console`."""
+    installed = {point.name: point for point in entry_points(group=_EXPORTERS)}
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    meant = [f"otlp_proto_{protocol.partition('/')[0]}"] if protocol else ["otlp_proto_http", "otlp_proto_grpc"]
+    point = next((installed[one] for one in (meant if name == "otlp" else [name]) if one in installed), None)
+    if point is None:
+        what = f"OpenTelemetry's exporter {name!r} (OTEL_TRACES_EXPORTER) is not installed"
+        hint = "pip install opentelemetry-exporter-otlp, or name another one in OTEL_TRACES_EXPORTER"
+        raise ConfigError([Problem("", _KEY, what, f"one of {', '.join(sorted(installed))}", hint=hint)])
     try:
-        for point in entry_points(group=_CONFIGURATORS):
-            point.load()().configure()
+        made: SpanExporter = point.load()()
     except Exception as error:  # whatever it finds wrong, it is about its settings
-        what = f"OpenTelemetry can't be set up: {error}"
+        what = f"OpenTelemetry's exporter {name!r} can't be set up: {error}"
         raise ConfigError([Problem("", _KEY, what, hint="look at the variables OTEL_...")]) from error
+    return made
+
+
+def _set_up(exporters: Sequence[SpanExporter]) -> None:
+    from opentelemetry import trace  # noqa: PLC0415 - only where traces are wanted
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    provider = TracerProvider(resource=Resource.create({} if named else {"service.name": "dragoman"}))
+    for exporter in exporters:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
 
 
 def found(mode: Mode = "auto") -> Traces | None:
@@ -167,10 +204,8 @@ def _about(
         return about | {"messaging.batch.message_count": len(messages)}
     message = messages[0]
     about["messaging.message.body.size"] = len(message.data)
-    for attribute, value in (
-        ("messaging.message.id", message.id),
-        ("messaging.message.conversation_id", message.get("correlation-id")),
-    ):
-        if value is not None:
-            about[attribute] = value
-    return about
+    named = {
+        "messaging.message.id": message.id,
+        "messaging.message.conversation_id": message.get("correlation-id"),
+    }
+    return about | {attribute: value for attribute, value in named.items() if value is not None}

@@ -162,6 +162,7 @@ AMQP: Final = AdapterType(
     connect=connect,
     contract=CONTRACT,
     schemes=("amqp", "amqps"),
+    system="rabbitmq",
 )
 
 

@@ -207,5 +207,6 @@ def dragoman_adapters() -> Sequence[AdapterType]:
             connect=connect_core,
             contract=1,
             schemes=("nats-core",),
+            system="nats",
         ),
     )
