@@ -13,7 +13,8 @@ from dragoman.errors import ConfigError
 from dragoman.host.counters import Counters
 from dragoman.observe import server as module
 from dragoman.observe.health import Health
-from dragoman.observe.server import Page, Server
+from dragoman.observe.page import Page
+from dragoman.observe.server import Server
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ _COLUMNS: Final = (
     "handled",
     "rate/s",
     "in hand",
+    "lag",
     "sent",
     "retried",
     "dead",
@@ -28,6 +29,8 @@ _COLUMNS: Final = (
     "p50 ms",
     "p99 ms",
 )
+#: Names where there is little room.
+_SHORT: Final = {"dropped": "drop"}
 #: Columns of a terminal that has room for longer names, and for space between the figures.
 _WIDE: Final = 120
 _STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
@@ -96,21 +99,34 @@ def _table(figures: Mapping[str, Figures], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(wide), 0, 0))
     table.add_column("handler", no_wrap=True, max_width=40 if wide else 12)
     for name in _COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+        title = name if wide else _SHORT.get(name, name)
+        table.add_column(title, justify="right", no_wrap=True, min_width=len(title))
     for handler, one in figures.items():
-        table.add_row(handler, *_cells(one))
+        table.add_row(handler, *_cells(one, "{:,}".format if wide else _short))
     return table
 
 
-def _cells(figures: Figures) -> Sequence[str]:
-    counts = (figures.in_hand, figures.sent, figures.retried, figures.dead_lettered, figures.dropped)
+def _cells(figures: Figures, count: Callable[[int], str]) -> Sequence[str]:
     return [
-        f"{figures.handled:,}",
-        f"{figures.rate:,.0f}",
-        *(f"{count:,}" for count in counts),
+        count(figures.handled),
+        count(round(figures.rate)),
+        count(figures.in_hand),
+        "" if figures.lag is None else count(figures.lag),
+        count(figures.sent),
+        count(figures.retried),
+        count(figures.dead_lettered),
+        count(figures.dropped),
         _time(figures.p50),
         _time(figures.p99),
     ]
+
+
+def _short(count: int) -> str:
+    """At most five characters, up to a thousand million."""
+    if count < 10_000:
+        return f"{count:,}"
+    size, unit = (count / 1e3, "k") if count < 1_000_000 else (count / 1e6, "M")
+    return f"{size:.3g}{unit}" if size < 999.5 else f"{size:,.0f}{unit}"
 
 
 def _time(milliseconds: float | None) -> str:

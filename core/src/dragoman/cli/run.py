@@ -22,6 +22,7 @@ from dragoman.errors import ConfigError, Problem
 from dragoman.host.host import Host
 from dragoman.host.workers.supervisor import Workers
 from dragoman.host.workers.supervisor import command as start_of
+from dragoman.observe import traces
 from dragoman.plugins import load_plugins
 
 _LEVELS = ["debug", "info", "warning", "error"]
@@ -46,6 +47,8 @@ def command(*, config_file: Path, workers: int | None, as_json: bool, interval: 
     with 3 if some of it had to go back to the broker. A second one ends it at once, with 130; nothing is lost either
     way.
 
+    `observe.address` of the configuration says where `/metrics` (Prometheus), `/live` and `/ready` are answered.
+
     Several workers share the handlers' groups. One that dies is started again; one that keeps dying ends all, with 1.
     """
     plugins = load_plugins()
@@ -62,6 +65,7 @@ def command(*, config_file: Path, workers: int | None, as_json: bool, interval: 
         with logged(view, log_level):
             host: Served
             if count == 1:
+                traces.configure(config.observe.traces)
                 host = Host(config, plugins=plugins, folder=config_file.absolute().parent)
             else:
                 start, names = start_of(config_file, log_level=log_level), list(config.handlers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, Protocol, Self
 
 from dragoman.cli.signals import Stop
@@ -13,6 +13,8 @@ from dragoman.config.model import Config
 from dragoman.errors import DragomanError
 from dragoman.host.counters import Counters
 from dragoman.host.workers.supervisor import Workers, WorkerState
+from dragoman.observe.health import Health
+from dragoman.observe.observing import observed
 
 DONE: Final = 0
 RELEASED: Final = 3
@@ -55,9 +57,9 @@ async def serve(host: Served, config: Config, view: View, asked: Callable[[Stop]
     with stop.listening():
         try:
             stop.starting()
-            async with host:
+            async with _observed(host, config, view) as health, host:
                 stop.started()
-                return await _Serving(host, config, view, stop).run()
+                return await _Serving(host, config, view, stop, health).run()
         except asyncio.CancelledError:
             if stop.signal is None:
                 raise
@@ -68,19 +70,34 @@ async def serve(host: Served, config: Config, view: View, asked: Callable[[Stop]
             raise
 
 
+def _observed(host: Served, config: Config, view: View) -> AbstractAsyncContextManager[Health]:
+    return observed(
+        config.observe,
+        lambda: host.counters,
+        lambda: _workers(host),
+        lambda url: view.event("observing", f"metrics and health: {url}/metrics, /live, /ready", url=url),
+    )
+
+
+def _workers(host: Served) -> Sequence[WorkerState]:
+    return host.states if isinstance(host, Workers) else ()
+
+
 class _Serving:
-    def __init__(self, host: Served, config: Config, view: View, stop: Stop) -> None:
+    def __init__(self, host: Served, config: Config, view: View, stop: Stop, health: Health) -> None:
         self._host = host
+        self._health = health
         self._config = config
         self._view = view
         self._stop = stop
 
     async def run(self) -> int:
         names = list(self._config.handlers)
-        workers = len(self._workers())
+        workers = len(_workers(self._host))
         about: dict[str, float] = {"workers": workers} if workers else {}
         several = f", in {workers} workers" if workers else ""
         self._view.event("ready", f"ready: {', '.join(names)}{several}", handlers=names, **about)
+        self._health.state = "ready"
         showing = asyncio.create_task(self._show())
         try:
             code = await self._until_the_end()
@@ -88,7 +105,7 @@ class _Serving:
             showing.cancel()
             with suppress(asyncio.CancelledError):
                 await showing
-            self._view.counters(self._host.counters, self._workers())
+            self._view.counters(self._host.counters, _workers(self._host))
         how = "everything in hand was finished" if code == DONE else "some of what was in hand went back to its broker"
         self._view.event("stopped", f"stopped: {how}", code=code)
         return code
@@ -108,15 +125,13 @@ class _Serving:
             await asyncio.gather(ended, asked, return_exceptions=True)
 
     async def _drain(self) -> int:
+        self._health.state = "draining"
         grace = self._config.host.grace
         text = f"{self._stop.signal}: finishing what is in hand, for {grace:g} s at most; once more ends it at once"
         self._view.event("draining", text, signal=self._stop.signal or "", grace=grace)
         return DONE if await self._host.drain(grace) else RELEASED
 
-    def _workers(self) -> Sequence[WorkerState]:
-        return self._host.states if isinstance(self._host, Workers) else ()
-
     async def _show(self) -> None:
         while True:
-            self._view.counters(self._host.counters, self._workers())
+            self._view.counters(self._host.counters, _workers(self._host))
             await asyncio.sleep(self._view.interval)

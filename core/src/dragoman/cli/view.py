@@ -43,6 +43,7 @@ class Figures:
 
     Attributes:
         rate: messages a second that were handled, over the last second or more.
+        lag: messages that wait on the broker, of all its channels; None where it does not know.
         p50: milliseconds that half of the tries that went well took at most; None before the first.
         p99: the same, for 99 in 100.
     """
@@ -50,6 +51,7 @@ class Figures:
     received: int
     in_hand: int
     waiting: int
+    lag: int | None
     handled: int
     rate: float
     sent: int
@@ -77,6 +79,7 @@ class Rates:
             received=counters.received,
             in_hand=counters.in_hand,
             waiting=counters.waiting,
+            lag=sum(counters.lag.values()) if counters.lag else None,
             handled=counters.handled,
             rate=look.rate(counters.handled),
             sent=counters.sent,

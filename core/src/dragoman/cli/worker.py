@@ -18,10 +18,11 @@ from dragoman.cli.logs import logged
 from dragoman.cli.serving import serve
 from dragoman.cli.signals import Stop
 from dragoman.config.load import load
-from dragoman.config.model import Config
+from dragoman.config.model import Config, ObserveConfig
 from dragoman.errors import ComponentError, ConfigError, DragomanError, HandlerFailed, PluginError
 from dragoman.host.host import Host
 from dragoman.host.workers.reports import ABANDONED, Reports
+from dragoman.observe import traces
 from dragoman.plugins import load_plugins
 
 #: From <linux/prctl.h>.
@@ -37,6 +38,9 @@ def main(config_file: Path, log_level: str, descriptor: int, supervisor: int) ->
     reports = Reports(socket.socket(fileno=descriptor))
     try:
         config = load(config_file, plugins := load_plugins())
+        traces.configure(config.observe.traces)
+        # Whoever watches asks the supervisor.
+        config = config.model_copy(update={"observe": ObserveConfig(traces=config.observe.traces)})
         host = Host(config, plugins=plugins, folder=config_file.absolute().parent)
         with logged(reports, log_level):
             return asyncio.run(_serve(host, config, reports))

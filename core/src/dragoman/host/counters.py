@@ -60,6 +60,7 @@ class Latencies:
         made.count = sum(made._buckets)
         made.longest, made.mean, made.total = found["longest"], found["mean"], found["total"]
         return made
+
     def below(self, microseconds: int) -> int:
         """How many of them took less than that; exact where it is a power of two, else the next lower bucket's."""
         return sum(self._buckets[: _index(microseconds)])

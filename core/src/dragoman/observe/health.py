@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from dragoman.host.counters import Counters
-from dragoman.observe.server import Page
+from dragoman.observe.page import Page
 
 State = Literal["starting", "ready", "draining"]
 

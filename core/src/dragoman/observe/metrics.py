@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -18,7 +18,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from dragoman.host.counters import Counters, Latencies
-from dragoman.observe.server import Page
+from dragoman.host.workers.supervisor import WorkerState
+from dragoman.observe.page import Page
 from dragoman.version import __version__
 
 #: Counts that only grow: the name, the attribute of `Counters`, what it is.
@@ -46,10 +47,14 @@ class Metrics(Collector):
 
     Args:
         counters: gives the counters of each handler.
+        workers: gives the processes that a supervisor has; none where there is no supervisor.
     """
 
-    def __init__(self, counters: Callable[[], Mapping[str, Counters]]) -> None:
+    def __init__(
+        self, counters: Callable[[], Mapping[str, Counters]], workers: Callable[[], Sequence[WorkerState]] = tuple
+    ) -> None:
         self._counters = counters
+        self._workers = workers
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -76,6 +81,8 @@ class Metrics(Collector):
         yield _lag(counters)
         yield _outages(counters)
         yield _durations(counters)
+        if workers := self._workers():
+            yield from _processes(workers)
 
 
 def _lag(counters: Mapping[str, Counters]) -> Metric:
@@ -93,6 +100,16 @@ def _outages(counters: Mapping[str, Counters]) -> Metric:
     for handler, one in counters.items():
         outages.add_metric([handler], len(one.outages))
     return outages
+
+
+def _processes(workers: Sequence[WorkerState]) -> Iterator[Metric]:
+    ready = GaugeMetricFamily("dragoman_worker_ready", "Whether the process handles messages.", labels=["worker"])
+    restarts = CounterMetricFamily("dragoman_worker_restarts", "How often it was started again.", labels=["worker"])
+    for worker in workers:
+        ready.add_metric([str(worker.number)], worker.ready)
+        restarts.add_metric([str(worker.number)], worker.restarts)
+    yield ready
+    yield restarts
 
 
 def _durations(counters: Mapping[str, Counters]) -> Metric:

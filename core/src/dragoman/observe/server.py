@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from os import strerror
 from typing import Final, Self
@@ -13,27 +12,13 @@ from typing import Final, Self
 import h11
 
 from dragoman.errors import ConfigError, Problem
+from dragoman.observe.page import Page
 
 #: Watchers that are served at once; a further one is told to come again.
 _CONNECTIONS: Final = 64
 #: Seconds in which a request must have come, and its answer must have gone.
 _PATIENCE: Final = 10.0
 _CHUNK: Final = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is answered.
-
-    Attributes:
-        body: the bytes.
-        content_type: their media type.
-        status: of the answer.
-    """
-
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    status: HTTPStatus = HTTPStatus.OK
 
 
 #: Makes a page for what a watcher accepts (the header `Accept`). Quick: it runs on the loop.
