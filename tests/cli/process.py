@@ -52,6 +52,16 @@ class Running:
         if not self._more():
             raise AssertionError(f"ended:\n{self.text}")
 
+    def counted(self, handler: str, **figures: int) -> dict[str, Any]:
+        """Wait for counters in which that handler has at least these figures."""
+        while True:
+            for event in reversed(self.events()):
+                found = event["handlers"][handler] if event["event"] == "counters" else {}
+                if found and all(found[name] >= least for name, least in figures.items()):
+                    return dict(found)
+            if not self._more():
+                raise AssertionError(f"ended before {handler} had {figures}:\n{self.text}")
+
     def events(self) -> list[dict[str, Any]]:
         """The JSON lines so far."""
         return [

@@ -250,6 +250,13 @@ class ObserveConfig(Section):
         "auto", description="OpenTelemetry: `auto` traces where its variables (`OTEL_...`) say where to"
     )
 
+    @field_validator("address")
+    @classmethod
+    def _port(cls, address: str | None) -> str | None:
+        if address is not None and int(address.rpartition(":")[2]) > 65535:
+            raise ValueError(f"there is no such port: {address!r}; expected `host:port` with a port up to 65535")
+        return address
+
 
 class Config(Section):
     """A whole configuration file."""
