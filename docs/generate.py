@@ -138,6 +138,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "wasi": lambda: table(model.WasiConfig),
     "limits": lambda: table(model.LimitsConfig),
     "host": lambda: table(model.HostConfig),
+    "observe": lambda: table(model.ObserveConfig),
     "embedded": lambda: table(EmbeddedConfig),
     "errors": error_tree,
     "commands": commands,
