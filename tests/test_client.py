@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dragoman.adapter import Accept, Capability, Reject, Release, Start
+from dragoman.adapter import ACCEPT, Accept, Capability, Reject, Release, Start
 from dragoman.client import Client
 from dragoman.errors import (
     ChannelNotFound,
@@ -167,6 +167,11 @@ async def _lag(client: Client) -> None:
         await subscription.lag()
 
 
+async def _transactions(client: Client) -> None:
+    async with client.subscribe("in", group="g", transactions=True):
+        pass
+
+
 @pytest.mark.parametrize(
     ("missing", "call", "words"),
     [
@@ -176,6 +181,7 @@ async def _lag(client: Client) -> None:
         (Capability.REQUEST_REPLY, lambda client: client.request("in", b""), "can't send requests and replies"),
         (Capability.REQUEST_REPLY, lambda client: client.reply(Message()), "can't send requests and replies"),
         (Capability.LAG, _lag, "does not know how many messages wait"),
+        (Capability.TRANSACTIONS, _transactions, "has no transactions"),
     ],
 )
 async def test_what_the_adapter_cannot_do_is_refused_and_who_could_is_said(
@@ -188,6 +194,19 @@ async def test_what_the_adapter_cannot_do_is_refused_and_who_could_is_said(
             await call(client)
     assert str(refused.value) == f"orders: the adapter 'dictionary' {words} (of those installed, other could)"
     assert broker.calls.keys() <= {"connect", "subscribe"}
+
+
+async def test_a_transaction_is_passed_on(client: Client, broker: Broker) -> None:
+    """What was sent is there, what was accepted is gone; a subscription that was not opened for it has none."""
+    await client.publish("in", "a", "b")
+    async with client.subscribe("in", group="g", transactions=True) as subscription:
+        a, b = await subscription.receive(2)
+        assert not await subscription.transact([(a, ACCEPT)], [(Channel("out"), [Message(b"x")])])
+        assert list(await subscription.transact([(a, ACCEPT), (b, ACCEPT)], [(Channel("out"), [Message(b"y")])])) == [a]
+    assert (broker.data("out"), broker.left("in", "g")) == ([b"x"], [b"b"])
+    async with client.subscribe("in", group="g") as subscription:
+        with pytest.raises(Unsupported, match="transactions=True"):
+            await subscription.transact([], [])
 
 
 async def test_lag_is_passed_on(client: Client) -> None:

@@ -16,7 +16,7 @@ from dragoman.message import PORTABLE_NAMES
 REFERENCE = (Path(__file__).parents[1] / "docs" / "reference" / "adapter-contract.md").read_text()
 #: Everything between backticks; of a call, the name alone.
 NAMED = {re.split(r"[(.]", code)[0] for code in re.findall(r"`([^`]+)`", REFERENCE)}
-PROTOCOLS = (adapter.Adapter, adapter.Subscription, adapter.RequestReply, adapter.Lag)
+PROTOCOLS = (adapter.Adapter, adapter.Subscription, adapter.RequestReply, adapter.Lag, adapter.Transactions)
 
 
 def _hooks() -> Iterator[str]:
@@ -50,7 +50,8 @@ def _classes() -> Iterator[str]:
 def test_the_search_finds_what_there_is() -> None:
     """Otherwise the tests below would pass for want of anything to look for."""
     assert list(_hooks()) == ["dragoman_adapters"]
-    assert {"publish", "subscribe", "close", "receive", "settle", "request", "reply", "lag"} == set(_methods())
+    names = {"publish", "subscribe", "close", "receive", "settle", "request", "reply", "lag", "transact"}
+    assert names == set(_methods())
     assert {"DragomanError", "Closed", "Trapped"} <= set(_errors())
 
 

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from dragoman.adapter import Capability, Delivery, Outcome, Reject, Release
+from dragoman.adapter import ACCEPT, Capability, Delivery, Outcome, Reject, Release
 from dragoman.cli.main import run as dragoman
+from dragoman.embedded import EMBEDDED
+from dragoman.embedded.subscription import EmbeddedSubscription
 from dragoman.errors import PluginError
 from dragoman.message import Channel, Message
 from dragoman.testing import Harness, Place
@@ -204,6 +206,114 @@ def _loses_everything_with_the_connection(patch: Patch) -> None:
     patch.setattr(adapter, "dial", dial)
 
 
+def _sends_before_it_looks(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+
+    async def transact(self: EmbeddedSubscription, outcomes: Any, sends: Any) -> Sequence[Delivery]:
+        for channel, messages in sends:
+            for message in messages:
+                await right(self, [], [(channel, [message])])
+        return await right(self, outcomes, [])
+
+    patch.setattr(EmbeddedSubscription, "transact", transact)
+
+
+def _settles_but_sends_nothing(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+    patch.setattr(EmbeddedSubscription, "transact", lambda self, outcomes, sends: right(self, outcomes, []))
+
+
+def _sends_but_settles_nothing(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+    patch.setattr(EmbeddedSubscription, "transact", lambda self, outcomes, sends: right(self, [], sends))
+
+
+def _forgets_the_first_channel(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+    patch.setattr(EmbeddedSubscription, "transact", lambda self, outcomes, sends: right(self, outcomes, sends[-1:]))
+
+
+def _sends_the_last_channel_first(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+    patch.setattr(EmbeddedSubscription, "transact", lambda self, outcomes, sends: right(self, outcomes, sends[::-1]))
+
+
+def _forgets_what_is_released_in_a_transaction(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+
+    async def transact(self: EmbeddedSubscription, outcomes: Any, sends: Any) -> Sequence[Delivery]:
+        return await right(self, [(delivery, ACCEPT) for delivery, _ in outcomes], sends)
+
+    patch.setattr(EmbeddedSubscription, "transact", transact)
+
+
+def _says_that_what_is_done_has_gone_back(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+
+    async def transact(self: EmbeddedSubscription, outcomes: Any, sends: Any) -> Sequence[Delivery]:
+        await right(self, outcomes, sends)
+        return [delivery for delivery, _ in outcomes]
+
+    patch.setattr(EmbeddedSubscription, "transact", transact)
+
+
+def _settles_and_then_sends(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+
+    async def transact(self: EmbeddedSubscription, outcomes: Any, sends: Any) -> Sequence[Delivery]:
+        gone = await right(self, outcomes, [])
+        await asyncio.sleep(0)
+        return gone or await right(self, [], sends)
+
+    patch.setattr(EmbeddedSubscription, "transact", transact)
+
+
+def _sends_and_then_settles(patch: Patch) -> None:
+    right = EmbeddedSubscription.transact
+
+    async def transact(self: EmbeddedSubscription, outcomes: Any, sends: Any) -> Sequence[Delivery]:
+        await right(self, [], sends)
+        await asyncio.sleep(0.1)
+        return await right(self, outcomes, [])
+
+    patch.setattr(EmbeddedSubscription, "transact", transact)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "case"),
+    [
+        (_settles_but_sends_nothing, "what_was_sent_comes_and_what_was_settled_does_not"),
+        (_sends_but_settles_nothing, "what_was_sent_comes_and_what_was_settled_does_not"),
+        (_forgets_the_first_channel, "what_was_sent_comes_and_what_was_settled_does_not"),
+        (_says_that_what_is_done_has_gone_back, "what_was_sent_comes_and_what_was_settled_does_not"),
+        (_sends_the_last_channel_first, "messages_of_many_transactions_keep_their_order"),
+        (_forgets_what_is_released_in_a_transaction, "a_transaction_also_releases"),
+        (_sends_before_it_looks, "what_can_not_be_sent_leaves_nothing_behind"),
+        (_settles_and_then_sends, "a_cancelled_transaction_is_done_or_not"),
+        (_sends_and_then_settles, "a_cancelled_transaction_is_done_or_not"),
+        (_sends_and_then_settles, "a_stream_through_a_restart_is_exactly_once"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+async def test_the_kit_finds_transactions_that(
+    wrong: Callable[[Patch], None], case: str, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    """Each case about transactions fails where they are wrong in the way that it is about."""
+
+    class Impatient(Harness):
+        adapter = EMBEDDED
+        settings: ClassVar = {"path": str(tmp_path / "kit.db"), "max_message": "1MiB"}
+        too_large = 2**20 + 1
+        wrong_password = forbidden = missing = unreachable = None
+        patience = 1.5
+        quiet = 0.1
+
+    wrong(monkeypatch)
+    [result] = [result async for result in results(Impatient(), [_case(f"transactions.{case}")])]
+    assert result.outcome == "failed", f"{case} did not notice"
+    assert result.reason
+
+
 @pytest.mark.parametrize(
     ("wrong", "case"),
     [
@@ -223,6 +333,7 @@ def _loses_everything_with_the_connection(patch: Patch) -> None:
         (_never_counts, "settling.delivery_counts_include_other_members"),
         (_takes_every_option, "declaration.unknown_extension_is_refused"),
         (_takes_every_option, "declaration.replay_is_refused"),
+        (_takes_every_option, "declaration.transactions_are_refused"),
         (_takes_every_option, "declaration.a_queue_needs_a_group"),
         (_ignores_the_prefetch, "delivery.prefetch_bounds_what_is_unsettled"),
         (_lets_a_receive_hang_when_closed, "closing.leaving_ends_a_waiting_receive"),

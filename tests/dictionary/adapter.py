@@ -74,6 +74,7 @@ class DictionaryAdapter:
         await self.broker.call("publish")
         self.check()
         for message in messages:
+            self.broker.refuse(message)
             self.broker.append(channel, message)
 
     @asynccontextmanager
@@ -83,6 +84,8 @@ class DictionaryAdapter:
         await self.broker.call("subscribe")
         if unknown := sorted(set(options.extensions) - self.broker.extensions):
             raise Unsupported(f"the dictionary has no settings {unknown}")
+        if options.transactions and Capability.TRANSACTIONS not in self.capabilities:
+            raise Unsupported("these capabilities have no transactions")
         self.broker.subscribed.append((channel, options))
         name = options.group if options.group is not None else object()
         group = self.broker.group(channel, name, options.start)
@@ -138,7 +141,7 @@ class DictionaryAdapter:
 
 
 class DictionarySubscription:
-    """See `dragoman.adapter.Subscription`, and `Lag`."""
+    """See `dragoman.adapter.Subscription`, `Lag` and `Transactions`."""
 
     def __init__(self, adapter: DictionaryAdapter, channel: Channel, options: SubscribeOptions, group: Group) -> None:
         self._adapter = adapter
@@ -202,16 +205,42 @@ class DictionarySubscription:
         await broker.call("settle")
         self._check()
         for delivery, outcome in outcomes:
-            slot = delivery.token
-            if slot not in self._held:
-                raise AssertionError(f"settled twice, or never delivered here: {delivery}")
-            if getattr(outcome, "delay", 0) and Capability.DELAY not in self._adapter.capabilities:
-                raise Unsupported("a delay")
-            self._held.discard(slot)
-            self._group.settle(slot, outcome)
-            broker.settled.append((str(self._channel), self._options.group, slot.message.data, outcome))
+            self._settle(delivery, outcome)
         broker.sizes["settle"].append(len(outcomes))
         self._group.wake()
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        slot = delivery.token
+        if slot not in self._held:
+            raise AssertionError(f"settled twice, or never delivered here: {delivery}")
+        if getattr(outcome, "delay", 0) and Capability.DELAY not in self._adapter.capabilities:
+            raise Unsupported("a delay")
+        self._held.discard(slot)
+        self._group.settle(slot, outcome)
+        settled = (str(self._channel), self._options.group, slot.message.data, outcome)
+        self._adapter.broker.settled.append(settled)
+
+    async def transact(
+        self, outcomes: Sequence[tuple[Delivery, Outcome]], sends: Sequence[tuple[Channel, Sequence[Message]]]
+    ) -> Sequence[Delivery]:
+        """See `dragoman.adapter.Transactions`."""
+        self._check()
+        broker = self._adapter.broker
+        await broker.call("transact")
+        self._check()
+        gone = [delivery for delivery, _ in outcomes if delivery.token not in self._held]
+        if gone:
+            return gone
+        for message in (each for _, messages in sends for each in messages):
+            broker.refuse(message)
+        for channel, messages in sends:
+            for message in messages:
+                broker.append(channel, message)
+        for delivery, outcome in outcomes:
+            self._settle(delivery, outcome)
+        broker.sizes["transact"].append(len(outcomes))
+        self._group.wake()
+        return ()
 
     async def lag(self) -> int:
         """See `dragoman.adapter.Lag`."""

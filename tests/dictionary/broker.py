@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from dragoman.adapter import Accept, Outcome, Release, Start, SubscribeOptions
+from dragoman.errors import PayloadTooLarge
 from dragoman.message import Channel, Message
 
-Operation = Literal["connect", "publish", "subscribe", "receive", "settle", "request", "reply"]
+Operation = Literal["connect", "publish", "subscribe", "receive", "settle", "transact", "request", "reply"]
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +96,8 @@ class Broker:
     Attributes:
         settled: what became of deliveries, in order: the channel's name, the group, the data, the outcome.
         calls: how often each operation was called.
-        sizes: of each `receive` and `settle`, how many deliveries it had.
+        sizes: of each `receive`, `settle` and `transact`, how many deliveries it had.
+        refused: bodies that it takes from nobody.
         most_held: the most unsettled deliveries that one subscription ever had.
         extensions: the names of those that it knows.
         subscribed: what was subscribed to, in order, and how.
@@ -112,6 +114,7 @@ class Broker:
         self.replies: dict[str, asyncio.Queue[Message]] = {}
         self.connections: set[Connection] = set()
         self.most_held = 0
+        self.refused: set[bytes] = set()
         self._faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self._gates: dict[str, asyncio.Event] = {}
 
@@ -124,6 +127,11 @@ class Broker:
         log.append((datetime.now(UTC), stored))
         for group in self.groups[channel].values():
             group.add(len(log) - 1, stored)
+
+    def refuse(self, message: Message) -> None:
+        """Raise if it is a message that the broker does not take."""
+        if message.data in self.refused:
+            raise PayloadTooLarge("the broker does not take this message")
 
     def group(self, channel: Channel, name: object, start: Start | None) -> Group:
         """The group of that name. A new one begins at `start`; without it, a queue at the beginning, a topic now."""

@@ -95,7 +95,8 @@ class Kafka(Server):
             "share.coordinator.state.topic.min.isr": max(1, copies - 1),
             "share.coordinator.state.topic.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
-            # A member that was killed is missed soon.
+            # Members and transactions whose process was killed are missed soon.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
             "group.min.session.timeout.ms": 1000,
             # A broker that was killed may come back at once: its own session must be over by then.
             "broker.session.timeout.ms": 3000,

@@ -60,6 +60,8 @@ class Capability(StrEnum):
     """The adapter is a `RequestReply`."""
     LAG = "lag"
     """The subscription is a `Lag`: it knows how many messages still wait."""
+    TRANSACTIONS = "transactions"
+    """The subscription is a `Transactions`: it settles and publishes, all of it or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,14 @@ class SubscribeOptions:
             topic what comes from now on. Needs `Capability.REPLAY`.
         extensions: the broker's own settings for this subscription, by the names that its documentation gives
             them. An unknown one is `Unsupported`.
+        transactions: whether `Transactions.transact` will be called. Needs `Capability.TRANSACTIONS`.
     """
 
     group: str | None = None
     prefetch: int = 256
     start: Start | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
+    transactions: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -257,6 +261,37 @@ class Lag(Protocol):
 
     async def lag(self) -> int:
         """How many messages of the channel wait for this group, those in hand not counted."""
+        ...
+
+
+@runtime_checkable
+class Transactions(Protocol):
+    """What a subscription of an adapter with `Capability.TRANSACTIONS` can do besides, if it was opened for that."""
+
+    async def transact(
+        self, outcomes: Sequence[tuple[Delivery, Outcome]], sends: Sequence[tuple[Channel, Sequence[Message]]]
+    ) -> Sequence[Delivery]:
+        """Settle deliveries of this subscription and publish messages to channels of its connection: all or nothing.
+
+        Whatever happens, the end of the process included: either the broker has every message, and the deliveries are
+        settled, or none of them is ever delivered to anybody, and the deliveries are not settled. Messages to one
+        channel keep their order. One call at a time, and none together with `settle`. What is accepted or rejected of
+        a lane is all that was received of it up to there and is not settled yet. Cancelling it may leave it done:
+        the deliveries are not to be settled again, and come again if it was not.
+
+        Returns:
+            The deliveries among the outcomes that have gone back meanwhile: they come again, here or elsewhere. If
+            there is any, nothing was done, and the others are still ours to settle.
+
+        Raises:
+            ConnectionLost: not known to be done; the subscription is of no more use and is to be opened anew. What was
+                not done comes again.
+            PayloadTooLarge, UnsupportedFormat, ChannelNotFound, PermissionDenied, PublishFailed, StorageFailed: nothing
+                was done, and the deliveries are still ours to settle.
+            Unsupported: a kind of channel, or a delay, that is not declared; or the subscription was opened without
+                `SubscribeOptions.transactions`; nothing was done.
+            Closed: the subscription was closed.
+        """
         ...
 
 

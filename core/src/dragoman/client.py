@@ -33,9 +33,10 @@ from dragoman.adapter import (
     RequestReply,
     Start,
     SubscribeOptions,
+    Transactions,
 )
 from dragoman.adapter import Subscription as AdapterSubscription
-from dragoman.errors import BrokerError, Closed, ConnectionLost, PublishFailed
+from dragoman.errors import BrokerError, Closed, ConnectionLost, PublishFailed, Unsupported
 from dragoman.link import Link
 from dragoman.message import Channel, ChannelKind, Message, MessageLike, MetadataLike
 from dragoman.observe.traces import Traces
@@ -153,6 +154,7 @@ class Client:
         start: Start | None = None,
         prefetch: int = 256,
         extensions: Mapping[str, str] | None = None,
+        transactions: bool = False,
     ) -> AsyncIterator[Subscription]:
         """A subscription that is open, and confirmed by the broker, inside `async with`.
 
@@ -164,10 +166,11 @@ class Client:
             start: where a new group or subscription begins; see `dragoman.adapter.SubscribeOptions`.
             prefetch: how many unsettled deliveries may be here at once.
             extensions: settings of the broker's own for this subscription.
+            transactions: whether `Subscription.transact` will be called.
 
         Raises:
             BrokerError: as the adapter's `subscribe`, with the client's name as `where`.
-            Unsupported: the adapter has no channels of that kind, or can't start in the past.
+            Unsupported: the adapter has no channels of that kind, can't start in the past, or has no transactions.
             ValueError: a queue without a group.
         """
         where = self._channel(channel)
@@ -175,7 +178,9 @@ class Client:
             raise ValueError(f"{self.name}: subscribing to the queue {where.name!r} needs a group: pass group='...'")
         if start is not None:
             self._link.require(Capability.REPLAY)
-        options = SubscribeOptions(group, prefetch, start, extensions or {})
+        if transactions:
+            self._link.require(Capability.TRANSACTIONS)
+        options = SubscribeOptions(group, prefetch, start, extensions or {}, transactions)
         adapter = await self._link.live()
         async with AsyncExitStack() as stack:
             try:
@@ -183,7 +188,7 @@ class Client:
             except BrokerError as error:
                 lost = ConnectionLost("the connection was lost while subscribing")
                 raise self._link.failed(error, adapter, lost) from error.__cause__
-            subscription = Subscription(self._link, adapter, opened, where)
+            subscription = Subscription(self._link, adapter, opened, where, transactions=transactions)
             stack.callback(subscription.end)
             yield subscription
 
@@ -289,8 +294,11 @@ class Subscription:
         channel: what it is subscribed to.
     """
 
-    def __init__(self, link: Link, adapter: Adapter, inner: AdapterSubscription, channel: Channel) -> None:
+    def __init__(
+        self, link: Link, adapter: Adapter, inner: AdapterSubscription, channel: Channel, *, transactions: bool = False
+    ) -> None:
         self.channel = channel
+        self._transactions = transactions
         self._link = link
         self._adapter = adapter
         self._inner = inner
@@ -332,6 +340,35 @@ class Subscription:
         self._refuse_if_ended()
         try:
             await self._inner.settle(outcomes)
+        except BrokerError as error:
+            raise self._failed(error) from error.__cause__
+
+    async def transact(
+        self, outcomes: Sequence[tuple[Delivery, Outcome]], sends: Sequence[tuple[Channel, Sequence[Message]]]
+    ) -> Sequence[Delivery]:
+        """Settle deliveries and publish messages, all or nothing, as `dragoman.adapter.Transactions.transact` says.
+
+        Returns:
+            The deliveries that have gone back meanwhile; if there is any, nothing was done.
+
+        Raises:
+            Unsupported: the adapter has no transactions, or `subscribe` was not told that they are wanted.
+            ConnectionLost: not known to be done; subscribe anew: what was not done comes again.
+            BrokerError: as the adapter's `transact`: nothing was done.
+        """
+        self._refuse_if_ended()
+        self._link.require(Capability.TRANSACTIONS)
+        if not self._transactions:
+            raise Unsupported(
+                f"the subscription to {str(self.channel)!r} has no transactions",
+                where=self._link.name,
+                expected="`subscribe(..., transactions=True)`",
+            )
+        if not isinstance(self._inner, Transactions):
+            name = self._link.type.name
+            raise TypeError(f"the adapter {name!r} declares `transactions`, but its subscriptions have no `transact`")
+        try:
+            return await self._inner.transact(outcomes, sends)
         except BrokerError as error:
             raise self._failed(error) from error.__cause__
 

@@ -18,6 +18,7 @@ _CANNOT: Final = {
     Capability.REPLAY: "can't start a subscription in the past",
     Capability.REQUEST_REPLY: "can't send requests and replies",
     Capability.LAG: "does not know how many messages wait",
+    Capability.TRANSACTIONS: "has no transactions",
 }
 
 

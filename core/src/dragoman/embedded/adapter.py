@@ -6,21 +6,20 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from dragoman.adapter import CONTRACT, AdapterType, Capability, SubscribeOptions
-from dragoman.embedded import groups, log, records
+from dragoman.embedded import groups
 from dragoman.embedded.groups import Membership
-from dragoman.embedded.records import Packed
-from dragoman.embedded.requests import MOST_REPLIES, PREFIX, Replies
+from dragoman.embedded.publishing import Publishing
+from dragoman.embedded.requests import MOST_REPLIES, Replies
 from dragoman.embedded.schema import real_path
 from dragoman.embedded.settings import EmbeddedConfig
 from dragoman.embedded.store import Store
 from dragoman.embedded.subscription import EmbeddedSubscription, left
 from dragoman.embedded.upkeep import Upkeep
-from dragoman.errors import ChannelNotFound, Closed, PayloadTooLarge, Unsupported
+from dragoman.errors import ChannelNotFound, Closed, Unsupported
 from dragoman.hookspecs import hookimpl
 from dragoman.message import Channel, FormatSpec, Message
 
@@ -32,6 +31,7 @@ class EmbeddedAdapter:
         self._store = store
         self._config = config
         self._upkeep = Upkeep(store, config)
+        self._publishing = Publishing(store, config)
         self._replies = Replies(store)
         self._subscriptions: set[EmbeddedSubscription] = set()
         self._closed = False
@@ -46,31 +46,12 @@ class EmbeddedAdapter:
             Closed: the adapter was closed.
         """
         self._check_open()
-        packed = [records.pack(message) for message in messages]
-        self._check_size(packed)
+        packed = self._publishing.pack(messages)
         if not packed:
             return
-        stored = await self._store.run(partial(self._append_now, channel, packed), durable=True)
-        if stored is None:
+        append = self._publishing.append
+        if not await self._store.run(lambda db: append(db, channel, packed), durable=True):
             raise ChannelNotFound("nobody waits for replies there any more", where=channel.name)
-
-    def _append_now(self, channel: Channel, packed: Sequence[Packed], db: sqlite3.Connection) -> int | None:
-        if channel.name.startswith(PREFIX):
-            number = log.append_reply(db, channel.name, packed)
-        else:
-            number = log.append(db, channel.name, packed, queued=channel.kind == "queue")
-        self._store.changed(number)
-        return number
-
-    def _check_size(self, packed: Sequence[Packed]) -> None:
-        largest = max(map(records.size, packed), default=0)
-        if largest > self._config.max_message:
-            raise PayloadTooLarge(
-                f"a message of {largest:,} bytes",
-                where=self._config.path,
-                expected=f"at most {self._config.max_message:,}",
-                hint="raise max_message",
-            )
 
     def _check_open(self) -> None:
         if self._closed:
@@ -98,7 +79,7 @@ class EmbeddedAdapter:
         made: list[EmbeddedSubscription] = []
 
         def joined(membership: Membership) -> None:
-            subscription = EmbeddedSubscription(self._store, channel, membership, options.prefetch)
+            subscription = EmbeddedSubscription(self._store, self._publishing, channel, membership, options.prefetch)
             self._subscriptions.add(subscription)
             made.append(subscription)
 

@@ -242,6 +242,12 @@ def settle(db: sqlite3.Connection, me: Membership, done: Sequence[int], released
     return db.execute(waiting, (me.group,)).fetchone() is not None
 
 
+def held(db: sqlite3.Connection, me: Membership, offsets: Sequence[int]) -> set[int]:
+    """Those of the offsets that a member has in hand."""
+    query = "SELECT offset FROM pending WHERE grp = ? AND offset BETWEEN ? AND ? AND member = ?"
+    return {row[0] for first, last in runs(offsets) for row in db.execute(query, (me.group, first, last, me.member))}
+
+
 def runs(offsets: Iterable[int]) -> list[tuple[int, int]]:
     """The offsets as first and last of each unbroken run."""
     found: list[tuple[int, int]] = []

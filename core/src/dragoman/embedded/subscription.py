@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from dragoman.adapter import Delivery, Outcome, Release
 from dragoman.embedded import groups
 from dragoman.embedded.groups import Batch, Membership, Row
+from dragoman.embedded.publishing import Publishing
 from dragoman.embedded.records import decode, unpack
 from dragoman.embedded.schema import clock
 from dragoman.embedded.store import Store
 from dragoman.errors import BrokerError, Closed, ConnectionLost
-from dragoman.message import Channel
+from dragoman.message import Channel, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,13 @@ class _Taken:
 
 
 class EmbeddedSubscription:
-    """A `Subscription` that is also a `Lag`. A delivery's `token` is its message's offset in the channel."""
+    """A `Subscription` that is also a `Lag` and a `Transactions`. A delivery's `token` is its message's offset."""
 
-    def __init__(self, store: Store, channel: Channel, membership: Membership, prefetch: int) -> None:
+    def __init__(
+        self, store: Store, publishing: Publishing, channel: Channel, membership: Membership, prefetch: int
+    ) -> None:
         self._store = store
+        self._publishing = publishing
         self._channel = channel
         self._me = membership
         self._prefetch = prefetch
@@ -113,8 +117,7 @@ class EmbeddedSubscription:
         """
         self._check_open()
         ours = [(delivery, outcome) for delivery, outcome in outcomes if self._held.get(delivery.token) is delivery]
-        done = [delivery.token for delivery, outcome in ours if not isinstance(outcome, Release)]
-        released = [(delivery.token, outcome.delay) for delivery, outcome in ours if isinstance(outcome, Release)]
+        done, released = _sorted(ours)
         if ours:
             me = self._me
             await self._store.run(
@@ -128,6 +131,39 @@ class EmbeddedSubscription:
     ) -> None:
         if groups.settle(db, me, done, released):
             self._store.changed(me.channel)
+
+    async def transact(
+        self, outcomes: Sequence[tuple[Delivery, Outcome]], sends: Sequence[tuple[Channel, Sequence[Message]]]
+    ) -> Sequence[Delivery]:
+        """See `Transactions.transact`. On the disk when it returns. A reply for which nobody waits any more is dropped.
+
+        Raises:
+            PayloadTooLarge: a message is larger than `max_message`; nothing was done.
+            StorageFailed: nothing was done.
+        """
+        self._check_open()
+        gone = [delivery for delivery, _ in outcomes if self._held.get(delivery.token) is not delivery]
+        if gone:
+            return gone
+        done, released = _sorted(outcomes)
+        loads = [(channel, self._publishing.pack(messages)) for channel, messages in sends]
+        me = self._me
+
+        def transact_now(db: sqlite3.Connection) -> list[Delivery]:
+            held = groups.held(db, me, [delivery.token for delivery, _ in outcomes])
+            # Who was taken for dead holds nothing any more: `receive` finds that out, and comes back as somebody new.
+            gone = [delivery for delivery, _ in outcomes if delivery.token not in held]
+            if not gone:
+                for channel, packed in loads:
+                    self._publishing.append(db, channel, packed)
+                self._settle_now(db, me, done, released)
+            return gone
+
+        def then(gone: list[Delivery]) -> None:
+            if not gone:
+                self._settled([delivery for delivery, _ in outcomes])
+
+        return await self._store.run(transact_now, durable=True, then=then)
 
     def _settled(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -156,6 +192,13 @@ class EmbeddedSubscription:
         with suppress(Closed):
             return self._store.run(self._leave_now, durable=False)
         return None
+
+
+def _sorted(outcomes: Sequence[tuple[Delivery, Outcome]]) -> tuple[list[int], list[tuple[int, float]]]:
+    """The offsets of what is done, and offset and delay of what goes back."""
+    done = [delivery.token for delivery, outcome in outcomes if not isinstance(outcome, Release)]
+    released = [(delivery.token, outcome.delay) for delivery, outcome in outcomes if isinstance(outcome, Release)]
+    return done, released
 
 
 async def left(leaving: asyncio.Future[None] | None) -> None:

@@ -25,6 +25,7 @@ from dragoman.testing.cases import (
     replay,
     requests,
     settling,
+    transactions,
 )
 from dragoman.testing.harness import Harness, check_harness
 from dragoman.testing.ledger import ConformanceError
@@ -42,6 +43,7 @@ _THEMES: Final[tuple[ModuleType, ...]] = (
     cancelling,
     requests,
     replay,
+    transactions,
     errors,
     faults,
 )

@@ -70,5 +70,7 @@ def _check(channel: Channel, options: SubscribeOptions) -> None:
         raise Unsupported("a queue needs a group", where=str(channel))
     if options.start is not None:
         raise Unsupported("this broker can't start in the past", where=str(channel))
+    if options.transactions:
+        raise Unsupported("this broker has no transactions", where=str(channel))
     if options.extensions:
         raise Unsupported(f"unknown extension {min(options.extensions)!r}", where=str(channel), expected="none")

@@ -80,6 +80,8 @@ class AmqpAdapter:
             raise Unsupported("a queue needs a group", where=str(channel), expected="the name of a group")
         if options.start is not None:
             raise Unsupported("AMQP can't start in the past", where=str(channel))
+        if options.transactions:
+            raise Unsupported("this adapter has no transactions", where=str(channel))
         if extensions.binding_keys and (channel.kind == "queue" or options.group is not None):
             raise Unsupported("`binding-keys` are for a topic without a group", where=str(channel))
         subscription = AmqpSubscription(self._wire, self._topology, channel)

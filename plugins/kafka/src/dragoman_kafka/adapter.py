@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -21,10 +22,12 @@ from dragoman_kafka import sockets, starts
 from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
 from dragoman_kafka.producer import Publisher
+from dragoman_kafka.protocol import wait_for_transactions
 from dragoman_kafka.requests import Requests
 from dragoman_kafka.settings import FOREVER_MS, KafkaSettings
 from dragoman_kafka.subscription import KafkaSubscription
 from dragoman_kafka.topics import Topics
+from dragoman_kafka.transactions import Transactions
 
 #: The broker answers a join only when all members have; aiokafka would give up before.
 _JOIN_MARGIN: Final = 10.0
@@ -84,20 +87,30 @@ class KafkaAdapter:
     ) -> KafkaSubscription:
         self._check_open()
         consumer: AIOKafkaConsumer | None = None
+        transactions = self._transactions(group) if options.transactions else None
         try:
             async with asyncio.timeout(self._settings.timeout + self._settings.rebalance_timeout):
                 partitions = [TopicPartition(channel.name, each) for each in await self._topics.find(channel.name)]
                 if channel.kind == "topic" or options.start is not None or extensions.offsets:
                     natural = None if channel.kind == "topic" else Start()
                     await self._begun(group, partitions, options.start or natural, extensions)
+                if transactions is not None:
+                    await transactions.start()
                 consumer = self._consumer(group, extensions)
                 subscription = KafkaSubscription(
-                    consumer, channel, options.prefetch, self._settings, shared=not extensions.partitions
+                    consumer,
+                    channel,
+                    options.prefetch,
+                    self._settings,
+                    shared=not extensions.partitions,
+                    transactions=transactions,
                 )
                 _join(consumer, subscription, partitions, extensions)
                 await sockets.start(consumer)
             self._check_open()
         except BaseException as error:
+            if transactions is not None:
+                await transactions.close(None)
             if consumer is not None:
                 await sockets.stop(consumer)
             if isinstance(error, BrokerError) or not isinstance(error, Exception):
@@ -133,7 +146,15 @@ class KafkaAdapter:
             "max_partition_fetch_bytes": settings.fetch,
             "request_timeout_ms": int((settings.rebalance_timeout + _JOIN_MARGIN) * 1000),
         }
-        return AIOKafkaConsumer(**settings.connection(), **(options | dict(extensions.consumer)))
+        consumer = AIOKafkaConsumer(**settings.connection(), **(options | dict(extensions.consumer)))
+        wait_for_transactions(consumer)
+        return consumer
+
+    def _transactions(self, group: str) -> Transactions:
+        settings = self._settings
+        # Of this subscription alone: it is the group's generations that keep out who was given up, not the name.
+        name = f"{settings.client_id}-{group}-{uuid.uuid4().hex}"
+        return Transactions(partial(_transactional, settings), name, self._topics, settings)
 
     def _check_open(self) -> None:
         if self._closing is not None:
@@ -195,11 +216,19 @@ async def connect(settings: KafkaSettings) -> KafkaAdapter:
     return KafkaAdapter(producer, settings)
 
 
+def _transactional(settings: KafkaSettings, name: str) -> AIOKafkaProducer:
+    return _producer(
+        settings,
+        settings.connection()
+        | {"transactional_id": name, "transaction_timeout_ms": max(1000, int(settings.session_timeout * 1000))},
+    )
+
+
 def _producer(settings: KafkaSettings, connection: dict[str, Any]) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         **connection,
         acks="all",
-        enable_idempotence=settings.idempotent,
+        enable_idempotence=settings.idempotent or "transactional_id" in connection,
         compression_type=None if settings.compression == "none" else settings.compression,
         max_batch_size=settings.batch,
         max_request_size=settings.max_message,
@@ -245,6 +274,7 @@ KAFKA: Final = AdapterType(
             Capability.REPLAY,
             Capability.REQUEST_REPLY,
             Capability.LAG,
+            Capability.TRANSACTIONS,
         }
     ),
     connect=connect,

@@ -7,12 +7,13 @@ first delivery that isn't settled, however many after it are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as theirs
 
+from dragoman.adapter import Delivery, Outcome, Release
 from dragoman.errors import Closed
 from dragoman_kafka.errors import translate_connection
 
@@ -56,19 +57,39 @@ class Progress:
         """Where the group would go on from: the first offset that isn't settled; None where nothing was taken yet."""
         return next(iter(self._unsettled), self._next)
 
+    def position_after(self, accepted: Container[int]) -> int | None:
+        """What `position` will be when these are accepted, too."""
+        return next((offset for offset in self._unsettled if offset not in accepted), self._next)
+
     @property
     def behind(self) -> bool:
         """Whether there is more settled than the broker knows."""
         return not self.lost and self.position != self.committed and self.position is not None
 
 
+def positions_after(outcomes: Sequence[tuple[Delivery, Outcome]]) -> dict[Progress, int]:
+    """Where each partition will be when these outcomes hold."""
+    accepted: dict[Progress, set[int]] = {}
+    for delivery, outcome in outcomes:
+        progress, offset = delivery.token
+        offsets = accepted.setdefault(progress, set())
+        if not isinstance(outcome, Release):
+            offsets.add(offset)
+    positions = ((progress, progress.position_after(offsets)) for progress, offsets in accepted.items())
+    return {progress: at for progress, at in positions if at is not None and at != progress.committed}
+
+
 class Commits:
     """Commits of one consumer: one at a time, each for everything that was settled before it began.
 
     A consumer that shares its partitions with a group may lose them at any moment: that is no error.
+
+    Attributes:
+        turn: held by whoever tells the broker how far we are. The later word counts there: none may overtake another.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, timeout: float, where: str, *, shared: bool) -> None:
+        self.turn = asyncio.Lock()
         self._consumer = consumer
         self._shared = shared
         self._timeout = timeout
@@ -103,7 +124,8 @@ class Commits:
                 done, self._next = self._next, None
                 changed, self._waiting = self._waiting, {}
                 try:
-                    await self._commit([progress for progress in changed if not progress.lost])
+                    async with self.turn:
+                        await self._commit([progress for progress in changed if not progress.lost])
                 except asyncio.CancelledError:
                     done.set_exception(self._closed())
                     raise

@@ -13,12 +13,14 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
 from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
-from dragoman.message import Channel
+from dragoman.message import Channel, Message
 from dragoman_kafka.errors import translate_connection
-from dragoman_kafka.offsets import Commits, Progress
+from dragoman_kafka.offsets import Commits, Progress, positions_after
+from dragoman_kafka.protocol import Member
 from dragoman_kafka.records import Record, to_message
 from dragoman_kafka.settings import KafkaSettings
 from dragoman_kafka.sockets import stop
+from dragoman_kafka.transactions import Transactions
 
 #: How often we ask whether the brokers are still there while nothing arrives.
 _IDLE_MS: Final = 2000
@@ -29,20 +31,31 @@ _SHARE_IN_HAND: Final = 0.7
 
 
 class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """See `dragoman.adapter.Subscription` and `dragoman.adapter.Lag`. A lane is a partition, or one of its keys.
+    """See `dragoman.adapter.Subscription`, `Lag` and `Transactions`. A lane is a partition, or one of its keys.
 
     What is released is given to the host again from here: Kafka itself can't take a single message back. Other members
     of the group get it when the partition moves to them.
     """
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, channel: Channel, prefetch: int, settings: KafkaSettings, *, shared: bool
+        self,
+        consumer: AIOKafkaConsumer,
+        channel: Channel,
+        prefetch: int,
+        settings: KafkaSettings,
+        *,
+        shared: bool,
+        transactions: Transactions | None = None,
     ) -> None:
         self._consumer = consumer
         self._channel = channel
         self._prefetch = prefetch
         self._settings = settings
-        self._by_key = settings.lanes == "key"
+        # A transaction says how far the whole partition is: what is after an unsettled message can't be in it.
+        self._by_key = settings.lanes == "key" and transactions is None
+        self._shared = shared
+        self._transactions = transactions
+        self._transacting: asyncio.Task[Sequence[Delivery]] | None = None
         self._commits = Commits(consumer, settings.timeout, channel.name, shared=shared)
         self._progress: dict[TopicPartition, Progress] = {}
         self._fetched: deque[tuple[Progress, Record]] = deque()
@@ -172,15 +185,63 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         Returns when the broker has committed everything up to the first delivery that isn't settled. What is settled
         after that one is kept here until it is: after a crash it comes again.
         """
-        if self._closing is not None:
-            raise Closed("the subscription was closed", where=self._channel.name)
-        if any(outcome is not ACCEPT and isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
-            raise Unsupported("Kafka delays no message", where=self._channel.name, expected="`Release` without a delay")
+        self._check(outcomes)
         changed = self._sort(outcomes)
         self._settled.set()
         behind = [progress for progress in changed if progress.behind]
         if behind:
             await self._commits.commit(behind)
+
+    def _check(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        if self._closing is not None:
+            raise Closed("the subscription was closed", where=self._channel.name)
+        if any(outcome is not ACCEPT and isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
+            raise Unsupported("Kafka delays no message", where=self._channel.name, expected="`Release` without a delay")
+
+    async def transact(
+        self, outcomes: Sequence[tuple[Delivery, Outcome]], sends: Sequence[tuple[Channel, Sequence[Message]]]
+    ) -> Sequence[Delivery]:
+        """See `dragoman.adapter.Transactions.transact`. Takes at most the settings `timeout` and `session_timeout`.
+
+        Cancelling it does not stop it.
+        """
+        self._check(outcomes)
+        if self._transactions is None:
+            raise Unsupported("the subscription was opened without transactions", where=self._channel.name)
+        self._transacting = asyncio.create_task(
+            self._transact(self._transactions, outcomes, sends), name=f"transaction of {self._channel.name}"
+        )
+        # Whoever waits may be cancelled, and nobody be left to look at it.
+        self._transacting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._transacting)
+
+    async def _transact(
+        self,
+        transactions: Transactions,
+        outcomes: Sequence[tuple[Delivery, Outcome]],
+        sends: Sequence[tuple[Channel, Sequence[Message]]],
+    ) -> Sequence[Delivery]:
+        async with self._commits.turn:
+            member = Member.of(self._consumer)
+            gone = [one for one, _ in outcomes if one.token[0].lost or (self._shared and member.generation < 0)]
+            if gone:
+                return gone
+            after = positions_after(outcomes)
+            try:
+                done = await transactions.run(sends, {each.partition: at for each, at in after.items()}, member)
+            except ConnectionLost as error:
+                # Only a new subscription can tell how far the group is.
+                self._fail(error)
+                raise
+            if not done:
+                for each in after:
+                    each.lost = True
+                return [one for one, _ in outcomes]
+            self._sort(outcomes)
+            for progress, at in after.items():
+                progress.committed = at
+            self._settled.set()
+        return ()
 
     def _sort(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> dict[Progress, None]:
         changed: dict[Progress, None] = {}
@@ -257,7 +318,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
     async def _lag(self) -> int:
         numbers = self._consumer.partitions_for_topic(self._channel.name) or ()
         partitions = [TopicPartition(self._channel.name, number) for number in numbers]
-        # At once: on its way to the broker each may wait behind a fetch that waits for messages.
+        # At once: each may wait behind a fetch that waits for messages.
         ends, starts, *committed = await asyncio.gather(
             self._consumer.end_offsets(partitions),
             self._consumer.beginning_offsets(partitions),
@@ -287,5 +348,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+        if self._transactions is not None:
+            await self._transactions.close(self._transacting)
         await stop(self._consumer)
         await self._commits.close()

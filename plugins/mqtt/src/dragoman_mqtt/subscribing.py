@@ -56,6 +56,8 @@ def wanted(settings: MqttSettings, channel: Channel, options: SubscribeOptions) 
         raise Unsupported("a queue is subscribed to as a member of a group", where=channel.name, expected="a group")
     if options.start is not None:
         raise Unsupported("MQTT can't start a subscription in the past", where=channel.name)
+    if options.transactions:
+        raise Unsupported("MQTT has no transactions", where=channel.name)
     for name, value in options.extensions.items():
         _check(name, value)
     return Wanted(

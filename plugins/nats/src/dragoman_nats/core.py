@@ -30,6 +30,8 @@ class CoreSubscription:
         if options.start is not None or options.extensions:
             what = "a start in the past" if options.start is not None else "extensions"
             raise Unsupported(f"core NATS has no {what}", where=channel.name, hint="adapter = 'nats' is JetStream")
+        if options.transactions:
+            raise Unsupported("NATS has no transactions", where=channel.name)
         if channel.kind == "queue" and not options.group:
             raise Unsupported("a queue needs a group", where=channel.name)
         check_subject(channel, wildcards=True)

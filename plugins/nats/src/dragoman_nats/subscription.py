@@ -40,6 +40,8 @@ class StreamSubscription:
         self._channel, self._options, self._ack_wait = channel, options, ack_wait
         if channel.kind == "queue" and not options.group:
             raise Unsupported("a queue needs a group", where=channel.name)
+        if options.transactions:
+            raise Unsupported("NATS has no transactions", where=channel.name)
         self._subjects = Subjects(channel.kind)
         self._inbox = connection.wire.new_inbox()
         self._sink = 0

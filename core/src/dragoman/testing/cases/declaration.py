@@ -7,7 +7,16 @@ import re
 
 from pydantic import ValidationError
 
-from dragoman.adapter import CONTRACT, Capability, Lag, Release, RequestReply, Start, SubscribeOptions
+from dragoman.adapter import (
+    CONTRACT,
+    Capability,
+    Lag,
+    Release,
+    RequestReply,
+    Start,
+    SubscribeOptions,
+    Transactions,
+)
 from dragoman.errors import BrokerError, DragomanError, Unsupported
 from dragoman.message import Channel, ChannelKind, Message
 from dragoman.testing.bench import Bench
@@ -124,6 +133,36 @@ async def lag_is_absent(bench: Bench) -> None:
             except Unsupported:
                 return
             raise ConformanceError("lag() answered, though lag is not declared")
+
+
+@case(without=(Capability.TRANSACTIONS,))
+async def transactions_are_refused(bench: Bench) -> None:
+    """Without `transactions`, a subscription that asks for them is `Unsupported`."""
+    channel = await bench.channel()
+    options = bench.options(channel, transactions=True)
+    await _expect_unsupported_subscription(bench, channel, options, "SubscribeOptions.transactions")
+
+
+@case(without=(Capability.TRANSACTIONS,))
+async def transactions_are_absent(bench: Bench) -> None:
+    """Without `transactions` a subscription has no `transact`, or one that is `Unsupported`."""
+    async with bench.subscribed(await bench.channel()) as subscription:
+        if isinstance(subscription, Transactions):
+            try:
+                await subscription.transact([], [])
+            except Unsupported:
+                return
+            raise ConformanceError("transact() was taken, though transactions is not declared")
+
+
+@case(Capability.TRANSACTIONS)
+async def transactions_are_there(bench: Bench) -> None:
+    """With `transactions` a subscription is a `Transactions`, and a transaction of nothing is done at once."""
+    async with bench.subscribed(await bench.channel(), transactions=True) as subscription:
+        expect(isinstance(subscription, Transactions), "it declares transactions, but subscriptions have no `transact`")
+        if isinstance(subscription, Transactions):
+            gone = await bench.within(subscription.transact([], []), "the end of transact([], [])")
+            expect(not gone, f"transact([], []) says that {gone} are gone")
 
 
 async def _expect_kind_refused(bench: Bench, kind: ChannelKind) -> None:
