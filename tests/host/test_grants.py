@@ -97,6 +97,8 @@ def test_a_channel_is_parsed_once() -> None:
     for number in range(5_000):
         grants.publish("main", f"x{number}")
     assert len(grants._publish.granted) <= 1_000
+    grants.publish("main", "x" * 1_000_000)
+    assert all(len(name) < 1_000 for _, name in grants._publish.granted)
 
 
 def test_a_long_name_is_refused_quickly_and_briefly() -> None:

@@ -131,9 +131,19 @@ class LimitsConfig(Section):
     memory: Size = Field(256 * 2**20, gt=0, description="linear memory")
     table_elements: int = Field(100_000, gt=0, description="elements of each table")
     instances: int = Field(1_000, gt=0, description="core instances inside the component")
-    objects: int = Field(10_000, gt=0, description="messages and clients that it may hold at once")
+    objects: int = Field(
+        10_000, gt=0, description="messages and clients that it may hold at once; items of a list that it hands over"
+    )
+    payload: Size = Field(
+        16 * 2**20,
+        gt=0,
+        description="one body or text that it hands over; in all it is as much as `memory`, per message",
+    )
     fuel: int | None = Field(
         None, gt=0, description="instructions per message, roughly; no bound but the deadline without"
+    )
+    composed: bool = Field(
+        False, description="whether it may be put together of several components with code; these can hold up the host"
     )
     output: Size = Field(64 * 2**10, description="of standard output and error each that reach the log, per message")
 

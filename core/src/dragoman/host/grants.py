@@ -17,6 +17,8 @@ from dragoman.message import Channel
 
 #: Names that were found to be granted are remembered up to this number: a guest may make up any number of them.
 _REMEMBERED: Final = 1_000
+#: And only those of at most so many characters.
+_SHORT: Final = 500
 #: What may stand for many channels where one subscribes, on one broker or another. A `?` grants none of them, or
 #: `orders.?` would grant `orders.#`.
 _WILD: Final = "*#>+"
@@ -124,9 +126,10 @@ class _Patterns:
             kind == channel.kind and pattern.match(channel.name) for kind, pattern in self._compiled.get(client, ())
         ):
             raise self._refusal(client, name)
-        if len(self.granted) >= _REMEMBERED:
-            self.granted.clear()
-        self.granted[client, name] = channel
+        if len(name) <= _SHORT:
+            if len(self.granted) >= _REMEMBERED:
+                self.granted.clear()
+            self.granted[client, name] = channel
         return channel
 
     def _refusal(self, client: str, name: str) -> NotGranted:

@@ -13,6 +13,7 @@ from dragoman.errors import ComponentError, HandlerError
 from dragoman.handlers.component import file, pool, recognition
 from dragoman.handlers.component.bodies import INTERFACE, plain, spelled
 from dragoman.handlers.component.cache import Cache, default_folder
+from dragoman.handlers.component.composed import is_composed
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Entry
 from dragoman.handlers.component.instances import Instances
@@ -73,6 +74,11 @@ class Components:
         self, name: str, path: Path, config: HandlerConfig, progress: Callable[[str], None]
     ) -> ComponentHandler:
         data = await asyncio.to_thread(file.read, path)
+        if is_composed(data) and not config.limits.composed:
+            raise ComponentError(
+                "the component is put together of several that have code, and such a one can hold up the whole host",
+                hint="if you trust it, set `limits.composed = true`",
+            )
 
         def compiling() -> None:
             progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
@@ -85,7 +91,11 @@ class Components:
         program, entry = _linked(engine, component, shape, config.limits, config.wasi)
         instances = Instances(program, self._room, _KEPT if config.instances == "reuse" else 0)
         try:
-            instances.put(await instances.take())
+            async with asyncio.timeout(config.deadline):
+                instances.put(await instances.take())
+        except TimeoutError:
+            instances.close()
+            raise ComponentError(f"its start takes longer than its deadline of {config.deadline:g} s") from None
         except HandlerError as error:
             instances.close()
             raise ComponentError(f"the component can't be instantiated: {error}") from error

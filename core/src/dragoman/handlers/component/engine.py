@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dragoman.errors import ComponentError
 from dragoman.handlers.component import capi, pool
 from dragoman.handlers.component.memory import CHARS, WORDS, Words
+from dragoman.handlers.component.turns import Turns
 
 if TYPE_CHECKING:
     from dragoman.handlers.component.instances import Instance
@@ -30,6 +31,7 @@ class Engine:
     Attributes:
         pointer: the engine in the C API.
         live: the instances by the address of their store's context, which is all that a host function is told.
+        turns: of the guests that compute.
     """
 
     def __init__(self, beside: Engine | None = None) -> None:
@@ -44,6 +46,7 @@ class Engine:
             pool.use(config)
         self.pointer: int = capi.engine_new(config)
         self.live: dict[int, Instance] = beside.live if beside is not None else {}
+        self.turns: Turns = beside.turns if beside is not None else Turns()
 
     def pooled(self) -> Engine | None:
         """Another engine, whose instances are put into a pool; None where the system has no room for one."""

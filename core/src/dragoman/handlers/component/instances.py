@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Semaphore, sleep
+from asyncio import Semaphore
 from collections.abc import Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +16,15 @@ from dragoman.handlers.component.values import Writer
 if TYPE_CHECKING:
     from dragoman.handlers.component.program import Export, Program
 
-#: Units of fuel (roughly instructions) after which a guest lets the event loop run: about a millisecond.
+#: Units of fuel (roughly instructions) after which it is looked at whether a guest must let the event loop run: about a
+#: millisecond.
 _SLICE: Final = 10_000_000
-#: Seconds in which host functions may follow one another before the guest must let the event loop run.
+#: The same for a guest that may call the system, whose calls take microseconds and no fuel.
+_SYSTEM_SLICE: Final = 100_000
+#: Seconds for which a guest may go on before it must let the event loop run.
 _TURN: Final = 0.002
+#: What each text that a guest hands over counts for besides its bytes: about what it takes in the host's memory.
+_TEXT: Final = 256
 _UNLIMITED_FUEL: Final = 2**63 - 1
 #: More than any toolchain makes; each takes address space, and the system maps only so many regions (65,530).
 _MEMORIES: Final = 16
@@ -42,12 +47,13 @@ class Instance:
         output: what the guest has printed; None where it can't print.
         escaped: what a host function raised during this call.
         until: the time at which the guest has had its turn.
+        handed: bytes of bodies and texts that the guest has handed over since it last held nothing.
         broken: whether a call failed.
     """
 
     __slots__ = (
-        "_area", "_bound", "_hurried", "_next", "_operation", "_program", "_result", "_store", "broken", "context",
-        "escaped", "objects", "output", "session", "until",
+        "_area", "_bound", "_hurried", "_next", "_operation", "_program", "_result", "_slice", "_store", "broken",
+        "context", "escaped", "handed", "objects", "output", "session", "until",
     )  # fmt: skip
 
     def __init__(self, program: Program) -> None:
@@ -63,12 +69,14 @@ class Instance:
         self.objects: dict[int, Any] = {}
         self.session: Any = None
         self.until = 0.0
+        self.handed = 0
+        self._slice = _SYSTEM_SLICE if program.wasi else _SLICE
         self._store: int = capi.store_new(program.engine.pointer, 0, 0)
         self.context: int = capi.store_context(self._store)
         program.engine.live[self.context] = self
         limits = program.limits
         capi.store_limits(self._store, limits.memory, limits.table_elements, limits.instances, _TABLES, _MEMORIES)
-        capi.context_yield_interval(self.context, _SLICE)
+        capi.context_yield_interval(self.context, self._slice)
         capi.context_fuel(self.context, limits.fuel or _UNLIMITED_FUEL)
         self.output = program.wasi.enter(self.context) if program.wasi else None
 
@@ -118,6 +126,8 @@ class Instance:
 
     def refuel(self) -> None:
         """Give the next call its whole budget."""
+        if not self.objects:
+            self.handed = 0
         capi.context_fuel(self.context, self._program.limits.fuel or _UNLIMITED_FUEL)
 
     def keep(self, value: Any) -> int:
@@ -135,6 +145,20 @@ class Instance:
         objects[self._next] = value
         return self._next
 
+    def charge(self, size: int) -> None:
+        """Count a body or text that the guest hands over; see `Table`."""
+        limits = self._program.limits
+        if size > limits.payload:
+            raise Trapped(f"the guest hands over {size} bytes at once, more than it may (`limits.payload`)")
+        self.handed += size + _TEXT
+        if self.handed > limits.memory:
+            raise Trapped("the guest hands over more bytes for one message than it may have itself (`limits.memory`)")
+
+    def charge_list(self, items: int) -> None:
+        """Count a list that the guest hands over; see `Table`."""
+        if items > self._program.limits.objects:
+            raise Trapped(f"the guest hands over a list of {items} items, more than it may (`limits.objects`)")
+
     def suspend(self, operation: Coroutine[Any, Any, Any], write: Writer | None, place: int) -> int:
         """Put the guest aside until `operation` is done; returns the address of the word that then becomes 1."""
         self._operation, self._result = operation, (write, place)
@@ -149,7 +173,8 @@ class Instance:
     @property
     def worn(self) -> bool:
         """Whether to use a new instance for the next message: this one has piled up too much to go on for long."""
-        crowded = len(self.objects) > self._program.limits.objects // 2
+        limits = self._program.limits
+        crowded = len(self.objects) > limits.objects // 2 or self.handed > limits.memory // 2
         return self.broken or crowded or (self.output is not None and self.output.worn)
 
     def close(self) -> None:
@@ -173,13 +198,13 @@ class Instance:
             while not poll(future):
                 if self._operation is not None:
                     await self._operate()
-                    # It may have been done without waiting for anything.
-                    if monotonic() <= self.until:
-                        continue
-                await sleep(0)
+                # It may have been done without waiting for anything.
+                if monotonic() <= self.until:
+                    continue
+                await self._program.turns.next()
                 if self._hurried:
                     self._hurried = False
-                    capi.context_yield_interval(self.context, _SLICE)
+                    capi.context_yield_interval(self.context, self._slice)
                 self.until = monotonic() + _TURN
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.

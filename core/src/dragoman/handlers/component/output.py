@@ -12,6 +12,8 @@ from dragoman.handlers.component.text import printable
 #: Bytes that an instance may print in its life; the engine refuses to write more. It is much more than what reaches the
 #: log, and takes memory only as it is used.
 _CAPACITY: Final = 16 * 2**20
+#: Lines of each stream that reach the log, per message: a line costs the host more than its bytes.
+_LINES: Final = 500
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 _LEVELS: Final = {"stdout": logging.INFO, "stderr": logging.WARNING}
 
@@ -78,9 +80,12 @@ class Output:
         """Log what was printed since the last time, a record for each line."""
         for name, stream in (("stdout", self.stdout), ("stderr", self.stderr)):
             text, more = stream.take(self._limit)
-            for line in text.splitlines():
+            lines = text.splitlines()
+            for line in lines[:_LINES]:
                 log.log(_LEVELS[name], "%s: %s", name, printable(line))
-            if more:
+            if len(lines) > _LINES:
+                log.warning("%s: the rest is left out, after %d lines", name, _LINES)
+            elif more:
                 log.warning("%s: the rest is left out, after %d bytes (`limits.output`)", name, self._limit)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from dragoman.config.model import LimitsConfig
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.linker import Linker
+from dragoman.handlers.component.turns import Turns
 from dragoman.handlers.component.types import FunctionType
 from dragoman.handlers.component.values import Reader, Writer
 from dragoman.handlers.component.wasi import Wasi
@@ -37,6 +38,7 @@ class Program:
         linker: its imports.
         limits: what each instance may use up.
         wasi: the system as its instances see it; None where it imports none of it.
+        turns: gives each guest that computes its turn.
     """
 
     def __init__(self, engine: Engine, component: int, linker: Linker, limits: LimitsConfig, wasi: Wasi | None) -> None:
@@ -45,6 +47,7 @@ class Program:
         self.linker = linker
         self.limits = limits
         self.wasi = wasi
+        self.turns: Turns = engine.turns
         self._indexes: list[int] = []
 
     def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:

@@ -62,4 +62,4 @@ def _reason(message: str) -> str:
     """The innermost cause. The message lists the causes from the outside in, one a line with a number before it."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     _, _, last = lines[-1].partition(": ") if lines[-1][:1].isdigit() else ("", "", lines[-1])
-    return printable(last.removeprefix("wasm trap: ") or lines[-1])[:_REASON]
+    return printable((last.removeprefix("wasm trap: ") or lines[-1])[:_REASON])

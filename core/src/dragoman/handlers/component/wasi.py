@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from collections.abc import Iterable
 from time import monotonic_ns
@@ -18,6 +19,10 @@ from dragoman.handlers.component.types import FunctionType, Interface, Shape
 #: The packages of WASI 0.2 that the engine provides.
 _PROVIDED: Final = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[\w-]+@0\.2\.\d+")
 _CLOCK: Final = re.compile(r"wasi:clocks/monotonic-clock@.+")
+_RANDOM: Final = re.compile(r"wasi:random/(random|insecure)@.+")
+_SOCKETS: Final = re.compile(r"wasi:sockets/.+")
+#: Bytes of randomness that a guest may ask for at once.
+_RANDOM_BYTES: Final = 2**20
 
 
 def is_provided(name: str) -> bool:
@@ -58,7 +63,10 @@ class Wasi:
         ]
 
     def link(self, linker: Linker, shape: Shape) -> None:
-        """Provide the system interfaces; where waiting is not granted, the clock gives only the time.
+        """Provide the system interfaces, without what could hold up the host.
+
+        There are no sockets, and randomness comes in bounded portions; where waiting is not granted, the clock gives
+        only the time.
 
         Raises:
             ComponentError: a granted folder is not there.
@@ -67,11 +75,17 @@ class Wasi:
         if missing := [repr(str(folder)) for folder in granted.values() if not folder.is_dir()]:
             raise ComponentError(f"there is no folder {', '.join(missing)}", expected="folders that exist in `wasi`")
         linker.add_wasi()
-        if self._config.sleep:
-            return
         for name, interface in shape.imports.items():
-            if _CLOCK.fullmatch(name) and isinstance(interface, Interface):
-                linker.add_interface(name, [*_clock(interface)])
+            if isinstance(interface, Interface) and (ours := [*self._ours(name, interface)]):
+                linker.add_interface(name, ours)
+
+    def _ours(self, name: str, interface: Interface) -> Iterable[HostFunction]:
+        """The functions that are not the engine's."""
+        if _CLOCK.fullmatch(name) and not self._config.sleep:
+            return _clock(interface)
+        if _RANDOM.fullmatch(name):
+            return _random(interface)
+        return _sockets(interface) if _SOCKETS.fullmatch(name) else ()
 
     def enter(self, context: int) -> Output | None:
         """Set up a new store; returns what will hold the guest's output, if it can print.
@@ -110,9 +124,36 @@ def _clock(interface: Interface) -> Iterable[HostFunction]:
     for name, type_ in interface.functions.items():
         if name in reads:
             yield HostFunction(name, type_, reads[name])
-        else:  # neither reads its arguments nor returns
-            yield HostFunction(name, FunctionType((), None), _refuse)
+        else:
+            yield _refused(name, "wait on a clock", "`sleep = true` in its `wasi`")
 
 
-def _refuse(_session: object) -> None:
-    raise Trapped("the guest wants to wait on a clock, which is not granted", expected="`sleep = true` in its `wasi`")
+def _random(interface: Interface) -> Iterable[HostFunction]:
+    """The engine's own takes any number of bytes, and as long as that takes the host would stand still."""
+    for name, type_ in interface.functions.items():
+        if name.endswith("-bytes"):
+            yield HostFunction(name, type_, _random_bytes)
+        elif name.endswith("-u64"):
+            yield HostFunction(name, type_, lambda _session: int.from_bytes(os.urandom(8), "little"))
+
+
+def _random_bytes(_session: object, count: int) -> bytes:
+    if count > _RANDOM_BYTES:
+        raise Trapped(f"the guest asks for {count} random bytes at once", expected=f"at most {_RANDOM_BYTES}")
+    return os.urandom(count)
+
+
+def _sockets(interface: Interface) -> Iterable[HostFunction]:
+    """None can be made: a socket takes a file descriptor of the host, even where it may not connect."""
+    for name in interface.functions:
+        if name.startswith("create-"):
+            yield _refused(name, "open a socket")
+        elif name == "resolve-addresses":
+            yield _refused(name, "resolve a name")
+
+
+def _refused(name: str, what: str, expected: str | None = None) -> HostFunction:
+    def refuse(_session: object) -> None:
+        raise Trapped(f"the guest wants to {what}, which is not granted", expected=expected)
+
+    return HostFunction(name, FunctionType((), None), refuse)  # neither reads its arguments nor returns

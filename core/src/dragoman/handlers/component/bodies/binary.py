@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 HEADER: Final = b"\0asm\x0d\0\x01\0"
-CUSTOM, COMPONENT, ALIAS, TYPE, IMPORT, EXPORT = 0, 4, 6, 7, 10, 11
+CUSTOM, COMPONENT, ALIAS, TYPE, CANON, IMPORT, EXPORT = 0, 4, 6, 7, 8, 10, 11
 FUNCTION_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 1, 3, 4, 5
+
+#: Bits of the numbers of the format.
+_LONGEST_NUMBER: Final = 35
 
 
 class Unusual(Exception):
@@ -53,6 +56,8 @@ class Cursor:
             shift += 7
             if byte < 0x80:
                 return value
+            if shift > _LONGEST_NUMBER:
+                raise Unusual("a number without an end")
 
     def name(self) -> str:
         """The next name."""

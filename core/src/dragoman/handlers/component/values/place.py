@@ -34,6 +34,18 @@ class Table(Protocol):
         """Put an object in and return its number."""
         ...
 
+    def charge(self, size: int) -> None:
+        """Count a body or text of that many bytes, which the guest hands over; called before it is looked at.
+
+        Raises:
+            Trapped: it is larger than it may be, or too much in all.
+        """
+        ...
+
+    def charge_list(self, items: int) -> None:
+        """The same for a list of that many items."""
+        ...
+
 
 Reader = Callable[[Table, int], Any]
 Writer = Callable[[Table, int, Any], None]

@@ -22,13 +22,15 @@ def _read_list(type_: Type, make: Converters) -> Reader:
     read = make.reader(element)
 
     def read_each(table: Table, place: int) -> list[Any]:
+        table.charge_list(WORDS[place + 1])
         first = WORDS[place + 2] >> 3
         return [read(table, at) for at in range(first, first + 4 * WORDS[place + 1], 4)]
 
     return read_each
 
 
-def _read_bytes(_: Table, place: int) -> bytes:
+def _read_bytes(table: Table, place: int) -> bytes:
+    table.charge(WORDS[place + 1])
     data = WORDS[place + 2] + 8
     copied: bytes = CHARS[data : data + _SIZE * WORDS[place + 1] : _SIZE]
     return copied
@@ -103,8 +105,10 @@ def _read_tuple(type_: Type, make: Converters) -> Reader:
     return read
 
 
-def _read_pair(_: Table, place: int) -> tuple[str, str]:
+def _read_pair(table: Table, place: int) -> tuple[str, str]:
     first = WORDS[place + 2] >> 3
+    table.charge(WORDS[first + 1])
+    table.charge(WORDS[first + 5])
     return text_in(first + 1), text_in(first + 5)
 
 

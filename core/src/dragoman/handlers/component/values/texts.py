@@ -25,7 +25,11 @@ def _write_char(type_: Type, _: Converters) -> Writer:
 
 
 def _read_string(_type: Type, _: Converters) -> Reader:
-    return lambda _table, place: text_in(place + 1)
+    def read(table: Table, place: int) -> str:
+        table.charge(WORDS[place + 1])
+        return text_in(place + 1)
+
+    return read
 
 
 def _write_string(_type: Type, _: Converters) -> Writer:

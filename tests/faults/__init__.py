@@ -1,0 +1,1 @@
+"""What must hold whatever fails: hosts that are killed, disks that are full, neighbours that fail, hostile guests."""
