@@ -1,5 +1,6 @@
 """What is wrong with a component is said at start, in one line: what it is, what it has, what was expected."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,27 @@ async def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     for _ in range(2):
         await handler.close()
         await components.close()
+
+
+async def test_a_start_that_is_given_up_while_it_compiles_harms_nobody(tmp_path: Path) -> None:
+    """The thread goes on with an engine that lasts as long, although everything was closed; the process lives."""
+    body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 0) (i32.const 7))))" * 50
+    many = f"(func (param i32) {body})" * 400
+    path = component("slow-to-compile", source("noop").replace("(func (export", f"{many} (func (export", 1))
+    components, compiling = Components(tmp_path / "cache"), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def progress(_: str) -> None:
+        loop.call_soon_threadsafe(compiling.set)
+
+    config = HandlerConfig(component=path, client="default")
+    opening = asyncio.create_task(components.open("slow", config, progress=progress))
+    await compiling.wait()
+    opening.cancel()
+    await asyncio.wait([opening])
+    await components.close()
+    assert opening.cancelled()
+    assert components._engine.pointer
+    async with asyncio.timeout(60):
+        while components._engine.pointer:  # noqa: ASYNC110 - a thread has no event for it
+            await asyncio.sleep(0.01)

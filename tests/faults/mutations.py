@@ -76,7 +76,7 @@ async def _outcome(components: Components, path: Path) -> str:
         return "refused"
     try:
         async with asyncio.timeout(0.1):
-            await handler.handle(Message(b"Kilo"), Recorder())
+            await handler.handle([Message(b"Kilo")], Recorder())
     except DragomanError:
         return "failed"
     except TimeoutError:

@@ -83,8 +83,8 @@ class Components:
         def compiling() -> None:
             progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
 
-        component = await asyncio.to_thread(file.compiled, self._engine, self._cache, data, compiling)
         engine = self._engine
+        component = await asyncio.to_thread(engine.lasting, lambda: file.compiled(engine, self._cache, data, compiling))
         if config.instances == "fresh" and pool.fits(config.limits):
             engine, component = await self._into_pool(component, data)
         shape = read_shape(engine.pointer, component)
@@ -117,7 +117,8 @@ class Components:
         try:
             # From the file where there is one: processes then share it, and memories start as a copy of its pages.
             moved = await asyncio.to_thread(
-                self._cache.component, pooled, data, lambda: pooled.adopt(engine.serialized(component))
+                pooled.lasting,
+                lambda: self._cache.component(pooled, data, lambda: pooled.adopt(engine.serialized(component))),
             )
         except ComponentError:
             return engine, component

@@ -6,7 +6,9 @@ import ctypes
 import faulthandler
 import hashlib
 import sys
-from typing import TYPE_CHECKING, Final
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dragoman.errors import ComponentError
 from dragoman.handlers.component import capi, pool
@@ -15,6 +17,8 @@ from dragoman.handlers.component.turns import Turns
 
 if TYPE_CHECKING:
     from dragoman.handlers.component.instances import Instance
+
+T = TypeVar("T")
 
 #: Bytes of address space for the stack that a call runs on; only what is used takes memory.
 _FIBER_STACK: Final = 8 * 2**20
@@ -45,6 +49,9 @@ class Engine:
         if beside is not None:
             pool.use(config)
         self.pointer: int = capi.engine_new(config)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._users = 1  # this object, and every thread that works with the engine
         self.live: dict[int, Instance] = beside.live if beside is not None else {}
         self.turns: Turns = beside.turns if beside is not None else Turns()
 
@@ -96,11 +103,34 @@ class Engine:
         """Delete the compiled code; instances of it keep what they need."""
         capi.component_delete(component)
 
+    def lasting(self, work: Callable[[], T]) -> T:
+        """What `work` gives, on whatever thread this is; until then the engine lasts, although somebody closes it.
+
+        Raises:
+            ComponentError: the engine was closed before.
+        """
+        with self._lock:
+            if not self._users:
+                raise ComponentError("the engine was closed")
+            self._users += 1
+        try:
+            return work()
+        finally:
+            self._leave()
+
     def close(self) -> None:
         """Let go of the engine; what still runs on it keeps it alive. Idempotent."""
-        pointer, self.pointer = self.pointer, 0
-        if pointer:
-            capi.engine_delete(pointer)
+        if not self._closed:
+            self._closed = True
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            unused = not self._users
+        if unused:
+            capi.engine_delete(self.pointer)
+            self.pointer = 0
 
     @staticmethod
     def identity() -> str:
