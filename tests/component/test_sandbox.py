@@ -258,7 +258,7 @@ async def test_lines_of_output_are_bounded(
     """A record costs more than a byte, so 64 KiB of empty lines are not 65,536 records."""
     caplog.set_level(logging.INFO, "tests.handler")
     handler = await opened(components, "scripted")
-    await handler.handle(order("say", out="\n" * 60_000), context)
+    await handler.handle([order("say", out="\n" * 60_000)], context)
     assert len(caplog.records) == 501
     assert caplog.records[-1].getMessage() == "stdout: the rest is left out, after 500 lines"
 
@@ -266,7 +266,7 @@ async def test_lines_of_output_are_bounded(
 async def test_a_long_error_is_cut_before_it_is_looked_at(components: Components, context: Recorder) -> None:
     """A guest may return megabytes as its reason: 2,000 characters are kept, and the loop does not stand still."""
     handler = await opened(components, "scripted")
-    failing = asyncio.create_task(handler.handle(order("fail", case="other", text="a" * 3_000_000), context))
+    failing = asyncio.create_task(handler.handle([order("fail", case="other", text="a" * 3_000_000)], context))
     assert await longest_stall(failing) < 0.3
     with pytest.raises(HandlerFailed, match=r"the guest returned other: a{2000}$"):
         failing.result()

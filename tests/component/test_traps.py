@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import weakref
+from time import thread_time
 
 import pytest
 
@@ -213,9 +214,8 @@ async def test_11_a_computing_guest_lets_the_loop_run_by_fuel(components: Compon
     handler = await opened(components, "misbehaves")
     turns = 0
     task = asyncio.create_task(handler.handle([Message(b"L")], context))
-    loop = asyncio.get_running_loop()
-    end = loop.time() + 0.5
-    while loop.time() < end:
+    end = thread_time() + 0.3  # its own time: on a busy machine the process may hardly run
+    while thread_time() < end:
         await asyncio.sleep(0)
         turns += 1
     task.cancel()

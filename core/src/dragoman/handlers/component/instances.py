@@ -196,10 +196,11 @@ class Instance:
         try:
             self.until = monotonic() + _TURN
             while not poll(future):
+                short = self._slice < _SLICE
                 if self._operation is not None:
                     await self._operate()
-                # It may have been done without waiting for anything.
-                if monotonic() <= self.until:
+                    short = True  # it may have been done without waiting for anything
+                if short and monotonic() <= self.until:
                     continue
                 await self._program.turns.next()
                 if self._hurried:

@@ -20,7 +20,7 @@ from dragoman.handlers.component.types import FunctionType, Interface, Shape
 _PROVIDED: Final = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[\w-]+@0\.2\.\d+")
 _CLOCK: Final = re.compile(r"wasi:clocks/monotonic-clock@.+")
 _RANDOM: Final = re.compile(r"wasi:random/(random|insecure)@.+")
-_SOCKETS: Final = re.compile(r"wasi:sockets/.+")
+_SOCKETS: Final = re.compile(r"wasi:sockets/(tcp|udp)-create-socket@.+")
 #: Bytes of randomness that a guest may ask for at once.
 _RANDOM_BYTES: Final = 2**20
 
@@ -146,10 +146,7 @@ def _random_bytes(_session: object, count: int) -> bytes:
 def _sockets(interface: Interface) -> Iterable[HostFunction]:
     """None can be made: a socket takes a file descriptor of the host, even where it may not connect."""
     for name in interface.functions:
-        if name.startswith("create-"):
-            yield _refused(name, "open a socket")
-        elif name == "resolve-addresses":
-            yield _refused(name, "resolve a name")
+        yield _refused(name, "open a socket")
 
 
 def _refused(name: str, what: str, expected: str | None = None) -> HostFunction:

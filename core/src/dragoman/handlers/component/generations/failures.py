@@ -82,7 +82,7 @@ def failed(text: str | None, case: str | None = None) -> HandlerError:
         text: what the guest says.
         case: the case of its generation's errors, where there are cases.
     """
-    said = printable(text or "")[:_TEXT].strip()
+    said = printable((text or "")[:_TEXT]).strip()
     if said.startswith(REJECTED):
         return Rejected(said.removeprefix(REJECTED).strip() or "the guest gave no reason")
     what = f"the guest returned {case or 'an error'}"
