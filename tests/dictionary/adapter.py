@@ -33,7 +33,10 @@ class Settings(BaseModel):
 
 
 def dictionary(
-    broker: Broker, name: str = "dictionary", capabilities: frozenset[Capability] = EVERYTHING
+    broker: Broker,
+    name: str = "dictionary",
+    capabilities: frozenset[Capability] = EVERYTHING,
+    widening: frozenset[str] = frozenset(),
 ) -> AdapterType:
     """An adapter of that broker, with these capabilities."""
 
@@ -49,6 +52,7 @@ def dictionary(
         connect=connect,
         contract=CONTRACT,
         schemes=(name,),
+        widening=widening,
     )
 
 

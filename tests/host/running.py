@@ -24,9 +24,12 @@ Function = Callable[[Message, Context], Awaitable[object]]
 _numbers = count(1)
 
 
-def plugins(broker: Broker, capabilities: frozenset[Capability] = EVERYTHING) -> Plugins:
+def plugins(
+    broker: Broker, capabilities: frozenset[Capability] = EVERYTHING, widening: frozenset[str] = frozenset()
+) -> Plugins:
     """The dictionary adapter as an installed plugin."""
-    return Plugins([Plugin("dictionary", "dragoman-dictionary", "1", (dictionary(broker, capabilities=capabilities),))])
+    adapter = dictionary(broker, capabilities=capabilities, widening=widening)
+    return Plugins([Plugin("dictionary", "dragoman-dictionary", "1", (adapter,))])
 
 
 @contextmanager
@@ -48,6 +51,7 @@ async def running(
     *,
     handlers: Mapping[str, tuple[Function, Mapping[str, Any]]] | None = None,
     capabilities: frozenset[Capability] = EVERYTHING,
+    widening: frozenset[str] = frozenset(),
     wait: float = 30.0,
     **settings: Any,
 ) -> AsyncIterator[Host]:
@@ -64,7 +68,7 @@ async def running(
                 "handlers": sections,
             }
         )
-        async with Host(config, plugins=plugins(broker, capabilities), folder=Path("/nonexistent")) as host:
+        async with Host(config, plugins=plugins(broker, capabilities, widening), folder=Path("/nonexistent")) as host:
             yield host
 
 

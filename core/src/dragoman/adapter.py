@@ -309,6 +309,8 @@ class AdapterType:
         contract: the version of the contract that it was written for: the number `CONTRACT` had then.
         schemes: the URL schemes that mean this adapter.
         system: what OpenTelemetry calls the broker (`messaging.system`), where that is not `name`.
+        widening: the extensions that let a subscription hear more than its channel, such as patterns of other channels:
+            a handler that subscribes by itself may not set them, for its grant is the channel's.
     """
 
     name: str
@@ -319,3 +321,4 @@ class AdapterType:
     contract: int
     schemes: tuple[str, ...] = ()
     system: str | None = None
+    widening: frozenset[str] = frozenset()

@@ -143,6 +143,51 @@ class Context(Protocol):
         """
         ...
 
+    async def subscribe(self, channel: str, *, extensions: Mapping[str, str] | None = None) -> str:
+        """Hear one more channel of the handler's client, from when this returns: the broker has confirmed it.
+
+        It is heard for as long as this process runs, not only during this try. A channel that is heard already is
+        not subscribed to again; with other extensions it is opened anew. Cancelling it changes nothing.
+
+        Args:
+            channel: as `dragoman.message.Channel.parse` reads it.
+            extensions: the broker's own settings, as in `Wanted`.
+
+        Returns:
+            A token for `unsubscribe`: opaque, not to be guessed, good for this handler only.
+
+        Raises:
+            NotGranted: no grant in `listen`, or too many channels.
+            BrokerError: what the broker says against it; nothing has changed.
+            Closed: the host is stopping, or the try has ended.
+        """
+        ...
+
+    async def unsubscribe(self, token: str) -> None:
+        """Give a token up. With its last one a channel is not heard any more.
+
+        What is in hand of it is finished and settled as ever. What only its configuration wants, or `wanted`, or
+        `set_subscriptions`, has no token.
+
+        Raises:
+            NotHeld: there is no such token of this handler, or not any more; nothing was done.
+            Closed: the try has ended.
+        """
+        ...
+
+    async def set_subscriptions(self, wanted: Wanted) -> None:
+        """Hear these channels and no others, from when this returns: the broker has confirmed what is new.
+
+        All of it or, with an error or when it is cancelled, nothing. What is in hand of a channel that is gone is
+        finished and settled as ever; its tokens are void. A channel whose extensions have changed is opened anew.
+
+        Raises:
+            NotGranted: no grant for one of them in `listen`.
+            BrokerError: what the broker says against one of them.
+            Closed: the host is stopping, or the try has ended.
+        """
+        ...
+
 
 class Handler(Protocol):
     """One configured handler, ready to be called, many times at once."""

@@ -6,15 +6,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dragoman.adapter import Delivery
 from dragoman.client import Client
 from dragoman.errors import Closed, HandlerFailed, NotGranted
+from dragoman.handlers.handler import Wanted
 from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
 from dragoman.host.hand import Hand, Place
 from dragoman.message import Message, MessageLike, MetadataLike
+
+if TYPE_CHECKING:
+    from dragoman.host.subscriptions import Subscriptions
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("dragoman.handlers")
@@ -30,6 +34,7 @@ class Outlet:
         grants: what it may use.
         clients: the clients by name.
         counters: where its sends are counted.
+        subscriptions: what it hears; None before that is known.
     """
 
     handler: str
@@ -37,6 +42,7 @@ class Outlet:
     grants: Grants
     clients: Mapping[str, Client]
     counters: Counters
+    subscriptions: Subscriptions | None = None
 
 
 class HandlingContext:
@@ -208,6 +214,32 @@ class HandlingContext:
             Closed: this try has ended.
         """
         self._in_hand().abandon(receipt)
+
+    async def subscribe(self, channel: str, *, extensions: Mapping[str, str] | None = None) -> str:
+        """Hear one more channel, as `dragoman.host.subscriptions.Subscriptions.subscribe` says."""
+        return await self._changed(self._hearing().subscribe(channel, extensions or {}))
+
+    async def unsubscribe(self, token: str) -> None:
+        """Give a token up, as `dragoman.host.subscriptions.Subscriptions.unsubscribe` says."""
+        await self._changed(self._hearing().unsubscribe(token))
+
+    async def set_subscriptions(self, wanted: Wanted) -> None:
+        """Hear these channels and no others, as `dragoman.host.subscriptions.Subscriptions.replace` says."""
+        await self._changed(self._hearing().replace(wanted))
+
+    def _hearing(self) -> Subscriptions:
+        self._refuse_if_ended()
+        if self._outlet.subscriptions is None:
+            what = "the host asks what to subscribe to: say it by what `wanted` returns"
+            raise Closed(what, where=f"handlers.{self.handler}")
+        return self._outlet.subscriptions
+
+    async def _changed(self, change: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await change
+        except BaseException:
+            self.away = self.away or not self._outlet.clients[self._outlet.client].connected
+            raise
 
     def _in_hand(self) -> Hand:
         self._refuse_if_ended()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -167,8 +168,8 @@ class Host:
         for name, handler in handlers.items():
             called = self._traced(handler, clients[self._config.handlers[name].client])
             self._runners.append(Runner(name, self._config.handlers[name], called, outlets[name], hears[name]))
-        confirmed = [self._serve(source) for runner in self._runners for source in runner.sources]
-        await asyncio.gather(*confirmed)
+        confirmed = [runner.subscriptions.serve(self._serve) for runner in self._runners]
+        await asyncio.gather(*itertools.chain(*confirmed))
         if not self._serving:
             self._ended.set()
 
@@ -238,11 +239,11 @@ class Host:
         _refuse(problems)
         return wishes
 
-    def _serve(self, source: Source) -> asyncio.Future[None]:
+    def _serve(self, source: Source) -> asyncio.Task[None]:
         task = asyncio.create_task(source.run(), name=f"source {source.address.channel}")
         self._serving.add(task)
         task.add_done_callback(self._served)
-        return source.confirmed
+        return task
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)

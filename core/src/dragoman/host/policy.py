@@ -109,6 +109,9 @@ class Policy:
 
     def _exhausted(self, source: Source, delivery: Delivery, attempt: int, reason: str) -> None:
         match self._config.exhausted:
+            case "retry" if source.retiring:  # it would never end
+                self._say(logging.WARNING, delivery, attempt, "failed, and goes back: %s", reason)
+                source.give_back(delivery)
             case "retry":
                 self._retry(source, delivery, attempt, self._backoff.at_most())
             case "drop":

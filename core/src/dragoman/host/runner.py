@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
@@ -19,6 +20,7 @@ from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
+from dragoman.host.subscriptions import Subscriptions
 from dragoman.host.wishes import Wishes
 from dragoman.message import Message
 
@@ -38,7 +40,7 @@ class Runner:
     Attributes:
         name: the handler's name.
         handler: what is called.
-        sources: its channels.
+        subscriptions: what it hears.
         counters: what it has done.
         places: how many messages it handles at once.
         policy: what follows from its failures.
@@ -51,7 +53,6 @@ class Runner:
         self.places = config.concurrency
         self.policy = Policy(name, config, outlet, self)
         self._config = config
-        self._outlet = outlet
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
@@ -61,7 +62,8 @@ class Runner:
         self._watch: asyncio.TimerHandle | None = None
         self._halted = False
         self._going_on = False
-        self.sources = [Source(address, self, self.counters, name) for address in _addresses(config, outlet, hears)]
+        self.subscriptions = Subscriptions(config, outlet, self._source, hears)
+        self._outlet = replace(outlet, subscriptions=self.subscriptions)
 
     @property
     def window(self) -> int:
@@ -76,8 +78,7 @@ class Runner:
 
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once; what is ready is still handled."""
-        for source in self.sources:
-            source.stop()
+        self.subscriptions.stop()
 
     def halt(self) -> None:
         """Stop, and give back what is not being handled already."""
@@ -93,6 +94,9 @@ class Runner:
         self.halt()
         # Not now: a task that is cancelled before its first step never gets to give its message back.
         self._loop.call_soon(self._cancel)
+
+    def _source(self, address: Address) -> Source:
+        return Source(address, self, self.counters, self.name)
 
     def _cancel(self) -> None:
         for task in self.tasks:
@@ -237,11 +241,3 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is a failure of that handler
             return error
         return None
-
-
-def _addresses(config: HandlerConfig, outlet: Outlet, hears: Wishes) -> Iterator[Address]:
-    client = outlet.clients[config.client]
-    for channel, extensions in hears.items():
-        # Of a topic every process gets all, unless a group is asked for.
-        group = config.group or (outlet.handler if channel.kind == "queue" else None)
-        yield Address(client, channel, group, extensions)

@@ -77,7 +77,8 @@ class Source:
         active: how many of it the handler has: those that it handles, and those that are ready. The rest waits: for its
             lane, its next try, its dead letter, or to be settled.
         failures: what is known of those that have failed.
-        stopping: whether it receives no more.
+        stopping: whether the host is to end: it receives no more, and what fails goes back.
+        retiring: whether its channel is not to be heard any more: it receives no more, and finishes what is in hand.
     """
 
     def __init__(self, address: Address, work: Work, counters: Counters, handler: str) -> None:
@@ -85,6 +86,7 @@ class Source:
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.active = 0
         self.stopping = False
+        self.retiring = False
         self._work = work
         self._counters = counters
         self._bound = work.places + BATCH
@@ -149,14 +151,26 @@ class Source:
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once. `run` ends when the rest is settled."""
         self.stopping = True
+        self._stop_receiving()
+        for delivery in list(self._waiting):
+            self._wake(delivery)
+            self.give_back(delivery)
+
+    def retire(self) -> None:
+        """Receive no more, and finish what is in hand as ever, further tries included; then `run` ends. Never blocks.
+
+        When the connection is lost meanwhile, the broker has the rest. For a queue that no other member of the group
+        hears, it waits there until one does.
+        """
+        self.retiring = True
+        self._stop_receiving()
+
+    def _stop_receiving(self) -> None:
         self._stopped.set()
         if self._receiving is not None:
             self._receiving.cancel()
         if self._opening is not None and not self._opening.expired():
             self._opening.reschedule(asyncio.get_running_loop().time())
-        for delivery in list(self._waiting):
-            self._wake(delivery)
-            self.give_back(delivery)
         self._changed.set()
 
     def _due(self, delivery: Delivery) -> None:
@@ -175,9 +189,15 @@ class Source:
         """Serve until it is stopped and everything in hand is settled. Cancelling it leaves that to the broker.
 
         Waits for a broker that can't be reached, also at the start. Ends early when the first subscription is refused;
-        `confirmed` then has the error.
+        `confirmed` then has the error; it is cancelled where it was stopped before.
         """
-        while not self.stopping:
+        try:
+            await self._run()
+        finally:
+            self.confirmed.cancel()
+
+    async def _run(self) -> None:
+        while not self._stopped.is_set():
             try:
                 await self._session()
             except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the handler either
@@ -225,7 +245,7 @@ class Source:
         receiving = self._receiving = asyncio.create_task(self._receive(subscription))
         receiving.add_done_callback(lambda _: self._changed.set())
         try:
-            while self.unsettled or not self.stopping:
+            while self.unsettled or not self._stopped.is_set():
                 await self._changed.wait()
                 self._changed.clear()
                 if receiving.done() and not receiving.cancelled():
@@ -286,7 +306,7 @@ class Source:
 
     def _forget(self) -> None:
         """The subscription has ended, and the broker has what was in hand."""
-        self._settling.forget(stopping=self.stopping)
+        self._settling.forget(stopping=self._stopped.is_set())
         self._lanes.forget_waiting()
         for delivery in list(self._waiting):
             self._wake(delivery)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from dragoman.config.model import HandlerConfig
 from dragoman.errors import BrokerError, ConfigError, DeadlineExceeded, NotGranted, Problem
@@ -13,6 +14,8 @@ from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.outage import one_line
 from dragoman.message import Channel
 
+#: How many channels a handler may choose to hear.
+CHANNELS: Final = 256
 #: What a handler is to hear, with the extensions for each subscription.
 Wishes = Mapping[Channel, Mapping[str, str]]
 
@@ -46,22 +49,35 @@ def wishes(wanted: Wanted, config: HandlerConfig, outlet: Outlet) -> Wishes:
     """What is wanted, with the extensions for each channel: those of the configuration take precedence.
 
     Raises:
-        NotGranted: one of the channels is not granted, or gets the handler's own dead letters.
+        NotGranted: one of the channels is not granted, or gets the handler's own dead letters; there are too many; or
+            an extension is for the configuration only.
         Unsupported: the client has no channels of that kind.
     """
     found: dict[Channel, Mapping[str, str]] = {}
     for name in wanted.channels:
-        channel = allowed(name, config, outlet)
-        found[channel] = {**wanted.extensions, **config.extensions.get(channel, {})}
+        channel = _allowed(name, config, outlet)
+        own = config.extensions.get(channel, {})
+        refuse_widening(wanted.extensions.keys() - own.keys(), outlet)
+        found[channel] = {**wanted.extensions, **own}
+        if len(found) > CHANNELS:
+            what = f"no grant to hear more than {CHANNELS} channels"
+            raise NotGranted(what, where=f"handlers.{outlet.handler}")
     return found
 
 
-def allowed(name: str, config: HandlerConfig, outlet: Outlet) -> Channel:
-    """The channel of that name, which the handler may subscribe to.
+def refuse_widening(extensions: Iterable[str], outlet: Outlet, client: str | None = None) -> None:
+    """See that a handler sets no extension that would let it hear more than the channel that it is granted.
 
     Raises:
-        NotGranted, Unsupported: as `wishes`.
+        NotGranted: it does.
     """
+    widening = outlet.clients[client or outlet.client].type.widening
+    if found := sorted(widening.intersection(extensions)):
+        what = f"no grant to set the extension {found[0]!r}, which reaches beyond the channel"
+        raise NotGranted(what, where=f"handlers.{outlet.handler}", hint="set it in `subscribe` of the configuration")
+
+
+def _allowed(name: str, config: HandlerConfig, outlet: Outlet) -> Channel:
     channel = outlet.grants.listen(outlet.client, name)
     outlet.clients[outlet.client].require(channel.kind)
     if (outlet.client, channel) == config.dead_letters:

@@ -162,6 +162,7 @@ AMQP: Final = AdapterType(
         }
     ),
     connect=connect,
+    widening=frozenset({"binding-keys"}),
     contract=CONTRACT,
     schemes=("amqp", "amqps"),
     system="rabbitmq",
