@@ -14,7 +14,7 @@ from typing import Final
 from tests.servers.install import NotInstalled, program
 from tests.servers.ports import answers, free_port
 from tests.servers.reaper import reaper
-from tests.servers.server import PASSWORD, USER, Server, unprivileged
+from tests.servers.server import PASSWORD, USER, Server, ServerError, unprivileged
 
 #: Not the wrapper in /usr/sbin, which forces a user of its own.
 _SCRIPT: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -105,6 +105,22 @@ class RabbitMQ(Server):
     def ready(self) -> bool:
         """Whether its listener, which comes last, accepts connections."""
         return answers(self.port)
+
+    def alarm(self, *, on: bool) -> None:
+        """Let it believe that it has too little memory, so that it takes no messages; or that it has enough."""
+        self._control("set_vm_memory_high_watermark", *(("absolute", "1MB") if on else ("0.4",)))
+
+    def _control(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*unprivileged(), _SCRIPT.with_name("rabbitmqctl"), "-q", *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **self.environment()},
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        if done.returncode:
+            raise ServerError(f"rabbitmqctl {arguments[0]} failed:\n{done.stdout}{done.stderr}")
 
     def close(self) -> None:
         """End the node, its epmd and its proxy, and remove its folder. Idempotent."""
