@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import dragoman
 from dragoman.config.model import ClientConfig
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, PluginError
 
 
 @pytest.fixture
@@ -92,3 +94,20 @@ def test_the_public_names_are_there() -> None:
     """And each of them is documented."""
     for name in dragoman.__all__:
         assert name == "__version__" or getattr(dragoman, name).__doc__
+
+
+async def test_a_client_library_that_is_missing_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is imported only when somebody connects, and nobody waits for a broker then."""
+    monkeypatch.setitem(sys.modules, "dragoman_nats.adapter", None)
+    with pytest.raises(PluginError, match=r"'nats' needs can't be imported: .*install its plugin again"):
+        async with dragoman.connect({"url": "nats://127.0.0.1:1", "wait": "60s"}):
+            pass
+
+
+def test_plugins_are_found_without_their_client_libraries() -> None:
+    """They take long to import, and most commands need none of them."""
+    script = "import sys, dragoman.plugins as p; print(len(p.load_plugins().adapters)); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    count, modules = done.stdout.splitlines()
+    assert int(count) >= 6
+    assert not {"aiokafka", "aiormq", "aiomqtt", "paho", "nats"} & set(modules.split())

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from dragoman.testing import ConformanceTests, Harness
-from dragoman_mqtt.adapter import dragoman_adapters
+from dragoman_mqtt import dragoman_adapters
 from dragoman_mqtt.packets import LARGEST
 from tests.servers import PASSWORD, USER, Mosquitto
 

@@ -9,7 +9,7 @@ import pytest
 from dragoman.adapter import AdapterType
 from dragoman.message import Channel
 from dragoman.testing import ConformanceTests, Harness, Place
-from dragoman_nats.adapter import dragoman_adapters
+from dragoman_nats import dragoman_adapters
 from tests.servers import PASSWORD, USER, Nats
 
 JETSTREAM, CORE = dragoman_adapters()

@@ -45,8 +45,8 @@ class Server(ABC):
     """
 
     scheme: str
-    #: Seconds. A machine under load starts a JVM slowly.
-    patience = 60.0
+    #: Seconds. A machine under load starts a JVM slowly, and a RabbitMQ too.
+    patience = 120.0
 
     def __init__(self, *, auth: bool = False, tls: bool = False, mutual: bool = False) -> None:
         self.auth = auth

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from dragoman.adapter import Adapter, AdapterType
 from dragoman.client import Client
 from dragoman.config.load import load
 from dragoman.config.model import ClientConfig, Config
 from dragoman.config.problems import problems_of
-from dragoman.errors import ConfigError, Problem, nearest
+from dragoman.errors import ConfigError, PluginError, Problem, nearest
 from dragoman.link import Link
 from dragoman.observe.traces import Mode, found
 from dragoman.plugins import Plugins, load_plugins
@@ -57,8 +58,16 @@ def open_client(name: str, config: ClientConfig, plugins: Plugins, traces: Mode 
     """
     adapter_type, settings = plugins.resolve(name, config)
     known = tuple(plugins.adapters.values())
-    link = Link(name, adapter_type, lambda: adapter_type.connect(settings), known, config.wait)
+    link = Link(name, adapter_type, lambda: _connected(adapter_type, settings), known, config.wait)
     return Client(link, found(traces))
+
+
+async def _connected(adapter_type: AdapterType, settings: BaseModel) -> Adapter:
+    try:
+        return await adapter_type.connect(settings)
+    except ImportError as error:  # plugins import their client libraries when they are needed
+        what = f"what the adapter {adapter_type.name!r} needs can't be imported: {error}"
+        raise PluginError(what, hint="install its plugin again", adapters=[adapter_type.name]) from error
 
 
 def _section(source: Source, client: str | None, plugins: Plugins) -> tuple[str, ClientConfig]:

@@ -374,6 +374,26 @@ async def test_topics_have_patterns(adapter: AmqpAdapter, topic: Channel) -> Non
     assert deliveries[0].message.channel == Channel(f"{topic.name}.one", "topic")
 
 
+@pytest.mark.parametrize("group", [None, "watchers"])
+async def test_a_topics_subscriber_hears_the_queue_of_that_name(
+    adapter: AmqpAdapter, channel: Channel, group: str | None
+) -> None:
+    """As `dragoman tail` does: it takes nothing away from the queue's groups, and hears the topic as well."""
+    topic = Channel(channel.name, "topic")
+    await adapter.publish(channel, [Message(b"before")])
+    async with (
+        adapter.subscribe(topic, SubscribeOptions(group=group)) as watching,
+        adapter.subscribe(channel, GROUP) as working,
+    ):
+        await adapter.publish(channel, [Message(b"work")])
+        await adapter.publish(topic, [Message(b"news")])
+        heard = await take(watching, 2)
+        assert sorted(bodies(heard)) == [b"news", b"work"]
+        assert {delivery.message.channel for delivery in heard} == {topic}
+        await watching.settle([(delivery, ACCEPT) for delivery in heard])
+        assert sorted(bodies(await take(working, 2))) == [b"before", b"work"]
+
+
 async def test_a_topics_group_outlives_its_connection(rabbitmq: RabbitMQ, topic: Channel) -> None:
     """With a group the queue is durable, and keeps what comes while nobody is there."""
     async with connected(rabbitmq) as adapter, adapter.subscribe(topic, GROUP):

@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, TypeVar
 
-from dragoman.adapter import CONTRACT, AdapterType, Capability, SubscribeOptions
+from dragoman.adapter import SubscribeOptions
 from dragoman.errors import Unsupported
-from dragoman.hookspecs import hookimpl
-from dragoman.message import Channel, FormatSpec, Message
+from dragoman.message import Channel, Message
 from dragoman_amqp import boundary
 from dragoman_amqp.connection import Connection, connected
 from dragoman_amqp.extensions import parse
@@ -143,33 +142,3 @@ async def connect(settings: AmqpSettings) -> AmqpAdapter:
         PermissionDenied: there is no such virtual host, or it is not for us.
     """
     return AmqpAdapter(await connected(settings), settings)
-
-
-AMQP: Final = AdapterType(
-    name="amqp",
-    format=FormatSpec.AMQP,
-    config=AmqpSettings,
-    capabilities=frozenset(
-        {
-            Capability.QUEUE,
-            Capability.TOPIC,
-            Capability.DURABLE,
-            Capability.BACKLOG,
-            Capability.REDELIVERY,
-            Capability.DELIVERY_COUNT,
-            Capability.REQUEST_REPLY,
-            Capability.LAG,
-        }
-    ),
-    connect=connect,
-    widening=frozenset({"binding-keys"}),
-    contract=CONTRACT,
-    schemes=("amqp", "amqps"),
-    system="rabbitmq",
-)
-
-
-@hookimpl
-def dragoman_adapters() -> Sequence[AdapterType]:
-    """The adapter for AMQP."""
-    return [AMQP]

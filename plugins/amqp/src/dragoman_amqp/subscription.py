@@ -63,7 +63,8 @@ class AmqpSubscription(channels.Listener):
         [declare] = self._topology.own_queue(self._channel, keys)
         answer: Any = await amqp.call(declare)
         queue = str(answer.queue)
-        for bind in self._topology.own_queue(self._channel, keys, queue):
+        heard = [] if extensions.binding_keys else await self._topology.hearing(self._channel, queue)
+        for bind in (*self._topology.own_queue(self._channel, keys, queue), *heard):
             await amqp.call(bind)
         return queue
 

@@ -5,7 +5,8 @@ group. The first group that ever subscribes gets the queue `orders` itself, with
 queue `orders@GROUP`. Which group was first is kept by the broker, in an exchange `orders@owner`: its alternate exchange
 has the group's name, and declaring it with another one is refused.
 
-A topic is a routing key of one topic exchange.
+A topic is a routing key of one topic exchange. Who subscribes to one hears what goes to the queue of that name, too, by
+that queue's exchange: the groups of the queue miss nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from pamqp import commands
 from pamqp.base import Frame
 
-from dragoman.errors import BrokerError, Unsupported
+from dragoman.errors import BrokerError, ChannelNotFound, PermissionDenied, Unsupported
 from dragoman.message import Channel
 from dragoman_amqp.channels import once
 from dragoman_amqp.settings import AmqpSettings
@@ -96,6 +97,16 @@ class Topology:
         with named(channel):
             return [commands.Queue.Bind(queue=queue, exchange=exchange, routing_key=key) for key in keys]
 
+    async def hearing(self, channel: Channel, queue: str) -> list[Frame]:
+        """How the queue of a subscriber to a topic gets what goes to the queue of that name, where there is one."""
+        if not self._settings.separate or _BUILT_IN.match(channel.name):
+            return []
+        try:
+            await self._do(channel, [commands.Exchange.Declare(exchange=channel.name, passive=True)])
+        except (ValueError, ChannelNotFound, PermissionDenied):  # a pattern is the name of no exchange
+            return []
+        return [commands.Queue.Bind(queue=queue, exchange=channel.name, routing_key=channel.name)]
+
     async def waiting(self, queue: str) -> int:
         """How many messages in a queue are in nobody's hands.
 
@@ -117,7 +128,7 @@ class Topology:
         queue = f"{channel}@{group}"
         if self._settings.topology == "declare":
             bind = commands.Queue.Bind(queue=queue, exchange=self._settings.topic_exchange, routing_key=channel.name)
-            await self._do(channel, [*self._durable(queue), bind])
+            await self._do(channel, [*self._durable(queue), bind, *await self.hearing(channel, queue)])
         elif self._settings.topology == "check":
             await self._do(channel, [commands.Queue.Declare(queue=queue, passive=True)])
         return queue

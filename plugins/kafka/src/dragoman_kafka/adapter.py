@@ -14,10 +14,9 @@ from aiokafka import errors as theirs
 from aiokafka.conn import create_conn
 
 from dragoman import tls
-from dragoman.adapter import CONTRACT, AdapterType, Capability, Start, SubscribeOptions
+from dragoman.adapter import Start, SubscribeOptions
 from dragoman.errors import AuthenticationFailed, BrokerError, Closed, ConnectionLost, Unsupported
-from dragoman.hookspecs import hookimpl
-from dragoman.message import Channel, FormatSpec, Message
+from dragoman.message import Channel, Message
 from dragoman_kafka import sockets, starts
 from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
@@ -257,33 +256,3 @@ async def _reason(settings: KafkaSettings, connection: dict[str, Any], error: Ex
     lost = ConnectionLost(f"no broker can be reached: {error}", where=settings.url)
     lost.__cause__ = error
     return lost
-
-
-KAFKA: Final = AdapterType(
-    name="kafka",
-    format=FormatSpec.KAFKA,
-    config=KafkaSettings,
-    capabilities=frozenset(
-        {
-            Capability.QUEUE,
-            Capability.TOPIC,
-            Capability.DURABLE,
-            Capability.BACKLOG,
-            Capability.ORDER,
-            Capability.REDELIVERY,
-            Capability.REPLAY,
-            Capability.REQUEST_REPLY,
-            Capability.LAG,
-            Capability.TRANSACTIONS,
-        }
-    ),
-    connect=connect,
-    contract=CONTRACT,
-    schemes=("kafka",),
-)
-
-
-@hookimpl
-def dragoman_adapters() -> Sequence[AdapterType]:
-    """The adapter for Kafka."""
-    return [KAFKA]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from aiokafka.codec import has_lz4, has_snappy, has_zstd
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from dragoman import tls
@@ -70,8 +70,7 @@ class KafkaSettings(BaseModel):
     @field_validator("compression")
     @classmethod
     def _installed(cls, codec: str) -> str:
-        present = {"snappy": has_snappy, "lz4": has_lz4, "zstd": has_zstd}
-        if codec in present and not present[codec]():
+        if codec not in {"none", "gzip"} and find_spec("cramjam") is None:
             raise ValueError(f"{codec} is not installed; expected `pip install dragoman-kafka[compression]`")
         return codec
 

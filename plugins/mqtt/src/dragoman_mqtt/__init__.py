@@ -1,5 +1,5 @@
 """MQTT 5 and 3.1.1 for Dragoman, at least once."""
 
-from dragoman_mqtt.adapter import dragoman_adapters
+from dragoman_mqtt.plugin import dragoman_adapters
 
 __all__ = ["dragoman_adapters"]

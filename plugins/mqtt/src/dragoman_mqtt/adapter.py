@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
-from dragoman.adapter import AdapterType, Capability, SubscribeOptions, Subscription
+from dragoman.adapter import SubscribeOptions, Subscription
 from dragoman.errors import BrokerError
-from dragoman.hookspecs import hookimpl
-from dragoman.message import Channel, FormatSpec, Message
+from dragoman.message import Channel, Message
 from dragoman_mqtt.confirms import Confirms
 from dragoman_mqtt.requests import Requests
 from dragoman_mqtt.settings import MqttSettings
@@ -78,19 +77,3 @@ async def connect(settings: MqttSettings) -> MqttAdapter:
     adapter = MqttAdapter(settings)
     await adapter.open()
     return adapter
-
-
-@hookimpl
-def dragoman_adapters() -> Sequence[AdapterType]:
-    """MQTT."""
-    return (
-        AdapterType(
-            name="mqtt",
-            format=FormatSpec.MQTT,
-            config=MqttSettings,
-            capabilities=frozenset({Capability.QUEUE, Capability.TOPIC, Capability.DURABLE, Capability.REQUEST_REPLY}),
-            connect=connect,
-            contract=1,
-            schemes=("mqtt", "mqtts"),
-        ),
-    )

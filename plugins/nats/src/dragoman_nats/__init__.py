@@ -1,5 +1,5 @@
 """NATS for Dragoman: JetStream at least once, core NATS at most once."""
 
-from dragoman_nats.adapter import dragoman_adapters
+from dragoman_nats.plugin import dragoman_adapters
 
 __all__ = ["dragoman_adapters"]

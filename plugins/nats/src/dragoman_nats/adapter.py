@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
-from dragoman.adapter import AdapterType, Capability, SubscribeOptions, Subscription
+from dragoman.adapter import SubscribeOptions, Subscription
 from dragoman.errors import ChannelNotFound, PayloadTooLarge, PublishFailed, Unsupported
-from dragoman.hookspecs import hookimpl
-from dragoman.message import Channel, FormatSpec, Message
+from dragoman.message import Channel, Message
 from dragoman_nats.boundary import boundary
 from dragoman_nats.confirms import Confirms
 from dragoman_nats.connection import Connection
@@ -174,39 +173,3 @@ async def connect_core(settings: CoreSettings) -> NatsCoreAdapter:
     adapter = NatsCoreAdapter(connection)
     await adapter.open()
     return adapter
-
-
-@hookimpl
-def dragoman_adapters() -> Sequence[AdapterType]:
-    """JetStream and core NATS."""
-    common = {Capability.QUEUE, Capability.TOPIC, Capability.REQUEST_REPLY}
-    stream = {
-        Capability.BACKLOG,
-        Capability.DURABLE,
-        Capability.REDELIVERY,
-        Capability.DELAY,
-        Capability.DELIVERY_COUNT,
-        Capability.REPLAY,
-        Capability.LAG,
-    }
-    return (
-        AdapterType(
-            name="nats",
-            format=FormatSpec.RAW,
-            config=NatsSettings,
-            capabilities=frozenset(common | stream),
-            connect=connect,
-            contract=1,
-            schemes=("nats", "tls"),
-        ),
-        AdapterType(
-            name="nats-core",
-            format=FormatSpec.RAW,
-            config=CoreSettings,
-            capabilities=frozenset(common),
-            connect=connect_core,
-            contract=1,
-            schemes=("nats-core",),
-            system="nats",
-        ),
-    )
