@@ -48,8 +48,9 @@ async def test_a_full_disk_is_said_and_room_is_enough_to_go_on(small_disk: Path)
             await adapter.publish(QUEUE, [Message.of(f"{number} ".ljust(10_000, "x"))])
             confirmed.append(str(number))
 
-    with pytest.raises(StorageFailed, match="disk is full"):
+    with pytest.raises(StorageFailed, match="disk is full") as full:
         await fill()
+    assert full.value.retryable
     with pytest.raises(StorageFailed):
         await adapter.publish(QUEUE, [Message(bytes(500_000))])
     ballast.unlink()
@@ -129,6 +130,8 @@ async def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path)
             await connect(EmbeddedConfig(path=str(path)))
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+        # A folder may be made and a permission given; what is in the file stays in it.
+        assert caught.value.retryable == (not path.is_file())
         assert (path.read_bytes() if path.is_file() else None) == before
 
 

@@ -34,7 +34,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -56,7 +55,7 @@ class DragomanError(Exception):
         retryable: whether the same call may succeed later without anybody changing anything.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -202,9 +201,17 @@ class PublishFailed(BrokerError):
 
 
 class StorageFailed(BrokerError):
-    """The embedded broker's file is full, locked, corrupt or not ours to write."""
+    """The embedded broker's file is full, locked, corrupt or not ours to write.
+
+    Attributes:
+        retryable: False where the file itself is wrong: corrupt, no database, somebody else's, of a newer version.
+    """
 
     retryable = True
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, retryable: bool = True) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.retryable = retryable
 
 
 class TimedOut(BrokerError):

@@ -115,10 +115,14 @@ def _check_ours(db: sqlite3.Connection, path: str) -> bool:
             f"the file was written by a newer Dragoman (version {version} of its tables, this one knows {VERSION})",
             where=path,
             hint="upgrade dragoman",
+            retryable=False,
         )
     if found != APPLICATION_ID and (found or version or tables):
         raise StorageFailed(
-            "the file is a SQLite database of something else", where=path, hint="name another file in `path`"
+            "the file is a SQLite database of something else",
+            where=path,
+            hint="name another file in `path`",
+            retryable=False,
         )
     return bool(found != APPLICATION_ID)
 
@@ -135,12 +139,16 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_IOERR: ("reading or writing the file failed, nothing of this was stored", "check the disk"),
 }
 
+#: What no later try cures.
+_LASTING: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 
 def storage_failed(path: str, error: Exception) -> StorageFailed:
     """What an error means, in a user's words; nothing of the failed transaction was stored."""
     code: int = getattr(error, "sqlite_errorcode", 0 if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CORRUPT)
     what, hint = _MEANINGS.get(code & 0xFF, ("SQLite failed", None))
-    return StorageFailed(f"{what} ({str(error) or 'no details'})", where=path, hint=hint)
+    text = f"{what} ({str(error) or 'no details'})"
+    return StorageFailed(text, where=path, hint=hint, retryable=code & 0xFF not in _LASTING)
 
 
 def real_path(path: str) -> str:
