@@ -188,6 +188,36 @@ class Context(Protocol):
         """
         ...
 
+    async def receive(
+        self, channel: str, *, client: str | None = None, timeout: float | None, limit: int = 1
+    ) -> Sequence[Message]:
+        """Receive from a channel in the middle of a try, without subscribing the handler to it.
+
+        A queue is shared with the handler's group. Of a topic it is what comes from the first call on; the
+        subscription is kept for a while after the last (one to thirty seconds, the longer the longer it took to
+        open), so that what comes between two calls is not missed, and the next call is quick.
+
+        What it gives belongs to this try: it is accepted when the try succeeds and goes back when it fails, unless
+        the handler completes or abandons it before. Within a try messages keep their order; tries that receive at
+        the same time share them out. Cancelling it loses nothing.
+
+        Args:
+            channel: as `dragoman.message.Channel.parse` reads it.
+            client: the name of the client; the handler's own without it.
+            timeout: seconds from when the broker has confirmed the subscription; 0 asks once. None waits until
+                something comes, the deadline of the try, or the end of the host.
+            limit: how many messages to return at most.
+
+        Returns:
+            What was there; nothing when the time has passed.
+
+        Raises:
+            NotGranted: no grant in `listen`, or too many channels at once.
+            BrokerError: what the broker says against it.
+            Closed: the host is stopping, or the try has ended.
+        """
+        ...
+
 
 class Handler(Protocol):
     """One configured handler, ready to be called, many times at once."""

@@ -18,6 +18,7 @@ from dragoman.host.hand import Hand, Place
 from dragoman.message import Message, MessageLike, MetadataLike
 
 if TYPE_CHECKING:
+    from dragoman.host.ephemeral import Ephemerals
     from dragoman.host.subscriptions import Subscriptions
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Outlet:
         clients: the clients by name.
         counters: where its sends are counted.
         subscriptions: what it hears; None before that is known.
+        ephemerals: what it receives from by itself; None until then, too.
     """
 
     handler: str
@@ -43,6 +45,7 @@ class Outlet:
     clients: Mapping[str, Client]
     counters: Counters
     subscriptions: Subscriptions | None = None
+    ephemerals: Ephemerals | None = None
 
 
 class HandlingContext:
@@ -226,6 +229,30 @@ class HandlingContext:
     async def set_subscriptions(self, wanted: Wanted) -> None:
         """Hear these channels and no others, as `dragoman.host.subscriptions.Subscriptions.replace` says."""
         await self._changed(self._hearing().replace(wanted))
+
+    async def receive(
+        self, channel: str, *, client: str | None = None, timeout: float | None, limit: int = 1
+    ) -> Sequence[Message]:
+        """What comes on a channel, for this try; see `dragoman.handlers.handler.Context.receive`."""
+        hand = self._in_hand()
+        name = client or self._outlet.client
+        where = self._outlet.grants.listen(name, channel)
+        self._outlet.clients[name].require(where.kind)
+        if self._outlet.ephemerals is None:
+            raise Closed(
+                "the host asks what to subscribe to: nothing is received yet", where=f"handlers.{self.handler}"
+            )
+        try:
+            place, deliveries = await self._outlet.ephemerals.receive(name, where, timeout, max(limit, 1))
+        except BaseException:
+            self.away = self.away or not self._outlet.clients[name].connected
+            raise
+        if self._ended:  # received by a task that its handler left behind
+            for delivery in deliveries:
+                place.give_back(delivery)
+            self._refuse_if_ended()
+        hand.add(place, deliveries)
+        return [delivery.message for delivery in deliveries]
 
     def _hearing(self) -> Subscriptions:
         self._refuse_if_ended()

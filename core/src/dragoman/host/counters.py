@@ -102,7 +102,8 @@ class Counters:
         retried: failed tries after which there was another one.
         dead_lettered: messages that were dead-lettered.
         dropped: messages that were dropped after their last try.
-        released: messages that went back to the broker: while draining or stopping, or because too many were waiting.
+        released: messages that went back to the broker: while draining or stopping, because too many were waiting, or
+            because a try failed that had received them by itself.
         last_error: the last failure in one line; None before the first.
         lag: messages that wait on the broker, by channel, as it last said; nothing where it does not know.
         outages: what it can't do at the moment, such as to receive from a channel, and why.

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from secrets import token_urlsafe
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from dragoman.adapter import Delivery
+from dragoman.adapter import Delivery, Outcome
 from dragoman.errors import NotHeld
 from dragoman.message import Message
+
+if TYPE_CHECKING:
+    from dragoman.host.dead_letters import Failure
+    from dragoman.host.source import Address
 
 #: Random bytes in a receipt: nobody guesses one in the time that a try has.
 _BYTES: Final = 16
 
 
 class Place(Protocol):
-    """Where a delivery came from, and is settled."""
+    """Where deliveries came from, and are settled: a source, or an ephemeral subscription. Only `complete` blocks."""
+
+    @property
+    def address(self) -> Address:
+        """Where it subscribes."""
+        ...
+
+    @property
+    def failures(self) -> dict[Delivery, Failure]:
+        """What is known of deliveries that failed."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the host is to end."""
+        ...
+
+    @property
+    def retiring(self) -> bool:
+        """Whether it receives no more."""
+        ...
+
+    def finish(self, delivery: Delivery, outcome: Outcome) -> None:
+        """This became of it."""
+        ...
+
+    def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
+        """It goes back to the broker."""
+        ...
+
+    def wait(self, delivery: Delivery, seconds: float, then: Callable[[Any, Delivery], None]) -> None:
+        """It is to be tried again after that time."""
+        ...
 
     async def complete(self, delivery: Delivery) -> None:
         """Accept it now; returns when the broker has it. Raises `ConnectionLost`."""

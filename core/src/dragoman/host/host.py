@@ -18,6 +18,7 @@ from dragoman.handlers import python
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import Outlet
 from dragoman.host.counters import Counters
+from dragoman.host.ephemeral import Ephemeral
 from dragoman.host.grants import Grants
 from dragoman.host.runner import Runner
 from dragoman.host.source import Source
@@ -168,6 +169,8 @@ class Host:
         for name, handler in handlers.items():
             called = self._traced(handler, clients[self._config.handlers[name].client])
             self._runners.append(Runner(name, self._config.handlers[name], called, outlets[name], hears[name]))
+        for runner in self._runners:
+            runner.ephemerals.serve(self._serve)
         confirmed = [runner.subscriptions.serve(self._serve) for runner in self._runners]
         await asyncio.gather(*itertools.chain(*confirmed))
         if not self._serving:
@@ -239,7 +242,7 @@ class Host:
         _refuse(problems)
         return wishes
 
-    def _serve(self, source: Source) -> asyncio.Task[None]:
+    def _serve(self, source: Source | Ephemeral) -> asyncio.Task[None]:
         task = asyncio.create_task(source.run(), name=f"source {source.address.channel}")
         self._serving.add(task)
         task.add_done_callback(self._served)

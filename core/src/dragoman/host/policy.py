@@ -14,6 +14,7 @@ from dragoman.config.model import HandlerConfig
 from dragoman.errors import HandlerFailed, Rejected
 from dragoman.host.context import Outlet
 from dragoman.host.dead_letters import Failure, dead_letter
+from dragoman.host.hand import Place
 from dragoman.host.outage import BACKOFF, Outage, one_line
 from dragoman.host.source import Source
 
@@ -52,27 +53,27 @@ class Policy:
         self._context = copy_context()
         self._lettering = Outage("dead-letter", {"handler": name}, self._counters)
 
-    def failed(self, source: Source, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
+    def failed(self, place: Place, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
         """A try failed; with `away` it was while a client had no connection. Never blocks."""
         reason = one_line(error)
         self._counters.failed += 1
         self._counters.last_error = reason
-        if source.stopping:  # a drain neither retries nor dead-letters
+        if place.stopping:  # a drain neither retries nor dead-letters
             self._say(logging.WARNING, delivery, attempt, "failed while draining, and goes back: %s", reason)
-            source.give_back(delivery)
+            place.give_back(delivery)
             return
         away = away and not isinstance(error, Rejected)
-        source.failures[delivery] = failure = Failure.next(source.failures.get(delivery), reason, away=away)
+        place.failures[delivery] = failure = Failure.next(place.failures.get(delivery), reason, away=away)
         if away:  # the client says that its broker is away; no message is given up for that
-            self._retry(source, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
+            self._retry(place, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
         elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
-            self._retry(source, delivery, attempt, self._backoff.after(attempt))
+            self._retry(place, delivery, attempt, self._backoff.after(attempt))
         elif self._config.dead_letter is not None:
             self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
             failure.attempts = attempt
-            self._dead_letter_soon(source, delivery)
+            self._dead_letter_soon(place, delivery)
         else:
-            self._exhausted(source, delivery, attempt, reason)
+            self._exhausted(place, delivery, attempt, reason)
 
     def failed_later(self, delivery: Delivery, attempt: int, error: BaseException) -> None:
         """A try failed after it had completed its message, which therefore gets no other one."""
@@ -83,45 +84,45 @@ class Policy:
         self._counters.last_error = reason
         self._say(logging.WARNING, delivery, attempt, "failed after it had completed the message: %s", reason)
 
-    def abandoned(self, source: Source, delivery: Delivery, attempt: int, reason: str | None) -> None:
+    def abandoned(self, place: Place, delivery: Delivery, attempt: int, reason: str | None) -> None:
         """The handler abandoned the message in that try, which failed for that reason, or did not. Never blocks."""
         why = "the handler abandoned it" + (f": {reason}" if reason else "")
         match self._config.abandoned:
             case "retry":
-                self.failed(source, delivery, attempt, HandlerFailed(why), away=False)
+                self.failed(place, delivery, attempt, HandlerFailed(why), away=False)
             case "dead-letter":
-                self.failed(source, delivery, attempt, Rejected(why), away=False)
+                self.failed(place, delivery, attempt, Rejected(why), away=False)
             case "drop":
                 self._say(logging.INFO, delivery, attempt, "abandoned, and is dropped: %s", why)
                 self._counters.dropped += 1
-                source.finish(delivery, Reject(why))
+                place.finish(delivery, Reject(why))
 
     def _retry(
-        self, source: Source, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
+        self, place: Place, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
     ) -> None:
         self._counters.retried += 1
-        reason = source.failures[delivery].reason
+        reason = place.failures[delivery].reason
         self._say(level, delivery, attempt, "failed, next try in %.3g s: %s", delay, reason)
-        source.wait(delivery, delay, self._try_again)
+        place.wait(delivery, delay, self._try_again)
 
     def _try_again(self, source: Source, delivery: Delivery) -> None:
         self._tries.offer(source, (delivery,))
 
-    def _exhausted(self, source: Source, delivery: Delivery, attempt: int, reason: str) -> None:
+    def _exhausted(self, place: Place, delivery: Delivery, attempt: int, reason: str) -> None:
         match self._config.exhausted:
-            case "retry" if source.retiring:  # it would never end
+            case "retry" if place.retiring:  # it would never end
                 self._say(logging.WARNING, delivery, attempt, "failed, and goes back: %s", reason)
-                source.give_back(delivery)
+                place.give_back(delivery)
             case "retry":
-                self._retry(source, delivery, attempt, self._backoff.at_most())
+                self._retry(place, delivery, attempt, self._backoff.at_most())
             case "drop":
                 self._say(logging.ERROR, delivery, attempt, "failed, and is dropped: %s", reason)
                 self._counters.dropped += 1
-                source.finish(delivery, Reject(reason))
+                place.finish(delivery, Reject(reason))
             case "stop":
                 self._say(logging.ERROR, delivery, attempt, "failed, and stops the handler: %s", reason)
                 self._give_up(delivery, attempt, reason)
-                source.give_back(delivery)
+                place.give_back(delivery)
 
     def _give_up(self, delivery: Delivery, attempt: int, reason: str) -> None:
         which = delivery.message.id or "a message"
@@ -132,45 +133,45 @@ class Policy:
         )
         self._tries.halt()
 
-    def _dead_letter_soon(self, source: Source, delivery: Delivery) -> None:
-        task = asyncio.Task(self._dead_letter(source, delivery), context=self._context.copy())
+    def _dead_letter_soon(self, place: Place, delivery: Delivery) -> None:
+        task = asyncio.Task(self._dead_letter(place, delivery), context=self._context.copy())
         self.letters.add(task)
         task.add_done_callback(self.letters.discard)
 
-    async def _dead_letter(self, source: Source, delivery: Delivery) -> None:
+    async def _dead_letter(self, place: Place, delivery: Delivery) -> None:
         """Accept the message when its dead letter is confirmed; until then go on trying, without a place."""
-        failure = source.failures.get(delivery)
+        failure = place.failures.get(delivery)
         target = self._config.dead_letters
         if failure is None or target is None:  # its subscription was lost: it comes again
-            source.finish(delivery, ACCEPT)
+            place.finish(delivery, ACCEPT)
             return
         client, channel = target
         letter = dead_letter(
             delivery.message,
             failure,
             handler=self._name,
-            client=source.address.client.name,
-            channel=source.address.channel,
+            client=place.address.client.name,
+            channel=place.address.channel,
         )
         try:
             await self._outlet.clients[client].publish(channel, letter)
         except asyncio.CancelledError:
-            source.give_back(delivery)
+            place.give_back(delivery)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
-            self._undelivered(source, delivery, failure, error)
+            self._undelivered(place, delivery, failure, error)
         else:
             self._lettering.over()
             self._counters.dead_lettered += 1
-            source.finish(delivery, ACCEPT)
+            place.finish(delivery, ACCEPT)
 
-    def _undelivered(self, source: Source, delivery: Delivery, failure: Failure, error: Exception) -> None:
+    def _undelivered(self, place: Place, delivery: Delivery, failure: Failure, error: Exception) -> None:
         self._lettering.failed(error)
         failure.unsent += 1
-        if source.stopping:
-            source.give_back(delivery)
+        if place.stopping:
+            place.give_back(delivery)
         else:
-            source.wait(delivery, BACKOFF.after(failure.unsent), self._dead_letter_soon)
+            place.wait(delivery, BACKOFF.after(failure.unsent), self._dead_letter_soon)
 
     def _say(self, level: int, delivery: Delivery, attempt: int, text: str, *values: object) -> None:
         extra = {"handler": self._name, "message_id": delivery.message.id, "attempt": attempt, "lane": delivery.lane}

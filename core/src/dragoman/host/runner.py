@@ -16,6 +16,8 @@ from dragoman.config.model import HandlerConfig
 from dragoman.errors import DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
+from dragoman.host.ephemeral import Ephemerals
+from dragoman.host.hand import Hand
 from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
 from dragoman.host.policy import Policy
@@ -41,6 +43,7 @@ class Runner:
         name: the handler's name.
         handler: what is called.
         subscriptions: what it hears.
+        ephemerals: what it receives from by itself.
         counters: what it has done.
         places: how many messages it handles at once.
         policy: what follows from its failures.
@@ -63,7 +66,8 @@ class Runner:
         self._halted = False
         self._going_on = False
         self.subscriptions = Subscriptions(config, outlet, self._source, hears)
-        self._outlet = replace(outlet, subscriptions=self.subscriptions)
+        self.ephemerals = Ephemerals(outlet, config.group or name, self.places)
+        self._outlet = replace(outlet, subscriptions=self.subscriptions, ephemerals=self.ephemerals)
 
     @property
     def window(self) -> int:
@@ -79,6 +83,7 @@ class Runner:
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once; what is ready is still handled."""
         self.subscriptions.stop()
+        self.ephemerals.stop()
 
     def halt(self) -> None:
         """Stop, and give back what is not being handled already."""
@@ -211,7 +216,10 @@ class Runner:
         error: BaseException | None,
     ) -> None:
         """What becomes of a message that its try has not simply accepted."""
-        said = context.hand and context.hand.of(delivery).said
+        hand = context.hand
+        if hand is not None:
+            self._decide_received(source, hand, error)
+        said = hand and hand.of(delivery).said
         if said == "complete":
             self.counters.handled += 1
             if error is not None:
@@ -226,6 +234,23 @@ class Runner:
             source.finish(delivery, ACCEPT)
         else:
             self.policy.failed(source, delivery, attempt, error, away=context.away)
+
+    def _decide_received(self, source: Source, hand: Hand, error: BaseException | None) -> None:
+        """What becomes of the messages that a try has received by itself."""
+        for held in hand.held():
+            place, delivery = held.place, held.delivery
+            if place is source:
+                continue
+            if held.said == "complete":
+                self.counters.handled += 1
+            elif held.said == "abandon" and not isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+                reason = None if error is None else one_line(error)
+                self.policy.abandoned(place, delivery, delivery.count, reason)
+            elif error is None:
+                self.counters.handled += 1
+                place.finish(delivery, ACCEPT)
+            else:
+                place.give_back(delivery)
 
     async def _call(self, messages: Sequence[Message], context: HandlingContext) -> BaseException | None:
         """What went wrong; a `CancelledError` only where the try was cancelled from outside."""
