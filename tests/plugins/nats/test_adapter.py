@@ -57,12 +57,18 @@ async def test_a_rejected_message_does_not_come_again(adapter: NatsAdapter, chan
         assert (again.message.data, again.count) == (b"good", 2)
 
 
-async def test_work_that_takes_longer_than_the_ack_wait_is_not_given_away(nats: Nats, channel: Channel) -> None:
+@pytest.mark.parametrize(
+    ("settings", "extensions"), [({"ack_wait": 0.6}, {}), ({}, {"ack-wait": "0.6"})], ids=["setting", "extension"]
+)
+async def test_work_that_takes_longer_than_the_ack_wait_is_not_given_away(
+    nats: Nats, channel: Channel, settings: dict[str, float], extensions: dict[str, str]
+) -> None:
     """The subscription reports progress, so that no other member of the group gets the message meanwhile."""
-    adapter = await connect(NatsSettings(url=nats.url, ack_wait=0.6))
+    adapter = await connect(NatsSettings.model_validate({"url": nats.url, **settings}))
     try:
         await adapter.publish(channel, [Message(b"slow")])
-        async with adapter.subscribe(channel, GROUP) as first, adapter.subscribe(channel, GROUP) as second:
+        group = SubscribeOptions(group="g", extensions=extensions)
+        async with adapter.subscribe(channel, group) as first, adapter.subscribe(channel, group) as second:
             (delivery,) = await take(first, 1)
             other = asyncio.ensure_future(second.receive(1))
             done, _ = await asyncio.wait([other], timeout=2.0)
@@ -71,6 +77,19 @@ async def test_work_that_takes_longer_than_the_ack_wait_is_not_given_away(nats: 
             other.cancel()
     finally:
         await adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("ack-wait", "soon"), ("ack-wait", "0"), ("max-deliver", "1.5"), ("max-ack-pending", ""), ("ack-weight", "1")],
+)
+async def test_an_extension_that_is_none_is_unsupported(
+    adapter: NatsAdapter, channel: Channel, name: str, text: str
+) -> None:
+    """It is an error of the tree that names it, and what would have been right."""
+    with pytest.raises(Unsupported, match=rf"'{name}'.*expected"):
+        async with adapter.subscribe(channel, SubscribeOptions(group="g", extensions={name: text})):
+            pass
 
 
 async def test_what_a_dead_connection_held_comes_again(nats: Nats, adapter: NatsAdapter, channel: Channel) -> None:

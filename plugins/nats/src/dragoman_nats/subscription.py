@@ -16,7 +16,7 @@ from dragoman_nats.boundary import boundary, closed
 from dragoman_nats.connection import Connection
 from dragoman_nats.pulls import HEARTBEAT, Pulls
 from dragoman_nats.records import Status, Subjects, count_of, decode, status_of
-from dragoman_nats.topology import Topology
+from dragoman_nats.topology import Topology, read_extensions
 
 _ACCEPT: Final = b"+ACK"
 _PROGRESS: Final = b"+WPI"
@@ -37,7 +37,8 @@ class StreamSubscription:
         self, connection: Connection, topology: Topology, channel: Channel, options: SubscribeOptions, ack_wait: float
     ) -> None:
         self._connection, self._topology = connection, topology
-        self._channel, self._options, self._ack_wait = channel, options, ack_wait
+        self._channel, self._options = channel, options
+        self._ack_wait = read_extensions(options).get("ack-wait", ack_wait)
         if channel.kind == "queue" and not options.group:
             raise Unsupported("a queue needs a group", where=channel.name)
         if options.transactions:

@@ -22,7 +22,11 @@ from dragoman.message import Channel
 from dragoman_nats.boundary import boundary
 from dragoman_nats.settings import NatsSettings
 
-_EXTENSIONS: Final = ("ack-wait", "max-deliver", "max-ack-pending")
+_EXTENSIONS: Final = {
+    "ack-wait": (re.compile(r"\d{1,6}(\.\d{1,3})?"), "seconds, more than 0"),
+    "max-deliver": (re.compile(r"-1|\d{1,9}"), "a whole number from 1, or -1 for no bound"),
+    "max-ack-pending": (re.compile(r"-1|\d{1,9}"), "a whole number from 1, or -1 for no bound"),
+}
 #: `stream name already in use with a different configuration`: another process was first.
 _NAME_IN_USE: Final = 10058
 
@@ -154,14 +158,9 @@ class Topology:
         return True
 
     def _limits(self, options: SubscribeOptions) -> dict[str, Any]:
-        for name in options.extensions:
-            if name not in _EXTENSIONS:
-                raise Unsupported(
-                    f"unknown extension {name!r}", expected=", ".join(_EXTENSIONS), nearest=nearest(name, _EXTENSIONS)
-                )
-        given = options.extensions
+        given = read_extensions(options)
         return {
-            "ack_wait": float(given.get("ack-wait", self._settings.ack_wait)),
+            "ack_wait": given.get("ack-wait", self._settings.ack_wait),
             "max_ack_pending": int(given.get("max-ack-pending", self._settings.max_ack_pending)),
             "max_deliver": int(given.get("max-deliver", -1)),
         }
@@ -175,6 +174,25 @@ class Topology:
         """How many messages the consumer has not been given yet."""
         with boundary(consumer):
             return int((await self._manager.consumer_info(stream, consumer)).num_pending or 0)
+
+
+def read_extensions(options: SubscribeOptions) -> dict[str, float]:
+    """The extensions of a subscription: numbers, all of them.
+
+    Raises:
+        Unsupported: one is unknown, or its value is no number that it could be.
+    """
+    found: dict[str, float] = {}
+    for name, text in options.extensions.items():
+        if name not in _EXTENSIONS:
+            raise Unsupported(
+                f"unknown extension {name!r}", expected=", ".join(_EXTENSIONS), nearest=nearest(name, _EXTENSIONS)
+            )
+        pattern, expected = _EXTENSIONS[name]
+        if not pattern.fullmatch(text) or not float(text):
+            raise Unsupported(f"the extension {name!r} is {text!r}", expected=expected)
+        found[name] = float(text)
+    return found
 
 
 def _start(channel: Channel, start: Start | None) -> dict[str, Any]:
