@@ -139,6 +139,9 @@ class LimitsConfig(Section):
         gt=0,
         description="one body or text that it hands over; in all it is as much as `memory`, per message",
     )
+    outbox: Size = Field(
+        16 * 2**20, gt=0, description='what one try may send with `sends = "outbox"`; held until it has succeeded'
+    )
     fuel: int | None = Field(
         None, gt=0, description="instructions per message, roughly; no bound but the deadline without"
     )
@@ -169,6 +172,10 @@ class HandlerConfig(Section):
     group: str | None = Field(None, description="who shares a queue's messages with it; the handler's name without it")
     publish: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
         (), description="patterns of the channels that it may send to; or a table of client names, each with patterns"
+    )
+    sends: Literal["direct", "outbox"] = Field(
+        "direct",
+        description="whether what it sends goes out at once, or is held until it has succeeded: outbox mode",
     )
     concurrency: int = Field(16, ge=1, le=10_000, description="how many messages it handles at once")
     deadline: Duration = Field(30.0, gt=0, description="how long one try may take")

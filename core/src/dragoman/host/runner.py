@@ -8,18 +8,20 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Final
 
-from dragoman.adapter import ACCEPT, Delivery
+from dragoman.adapter import ACCEPT, Delivery, Outcome
 from dragoman.config.model import HandlerConfig
-from dragoman.errors import DeadlineExceeded, HandlerFailed
+from dragoman.errors import BrokerError, DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.ephemeral import Ephemerals
 from dragoman.host.hand import Hand
 from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
+from dragoman.host.outbox import OutboxContext
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
 from dragoman.host.subscriptions import Subscriptions
@@ -47,6 +49,7 @@ class Runner:
         counters: what it has done.
         places: how many messages it handles at once.
         policy: what follows from its failures.
+        outbox: whether what it sends is held until it has succeeded.
     """
 
     def __init__(self, name: str, config: HandlerConfig, handler: Handler, outlet: Outlet, hears: Wishes) -> None:
@@ -55,7 +58,9 @@ class Runner:
         self.counters = outlet.counters
         self.places = config.concurrency
         self.policy = Policy(name, config, outlet, self)
+        self.outbox = config.sends == "outbox"
         self._config = config
+        self._made = partial(OutboxContext, limit=config.limits.outbox) if self.outbox else HandlingContext
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
@@ -118,6 +123,10 @@ class Runner:
         if not self._going_on:
             self._fill()
 
+    async def refused(self, source: Source, delivery: Delivery, error: BrokerError) -> Outcome | None:
+        """See `Policy.refused`."""
+        return await self.policy.refused(source, delivery, error)
+
     # Places and deadlines
 
     def _fill(self, beginners: int = 1) -> None:
@@ -179,7 +188,7 @@ class Runner:
     async def _try(self, task: asyncio.Task[None], source: Source, delivery: Delivery) -> None:
         failure = source.failures.get(delivery) if source.failures else None
         attempt = delivery.count + (failure.tries if failure else 0)
-        context = HandlingContext(self._outlet, source, (delivery,), attempt)
+        context = self._made(self._outlet, source, (delivery,), attempt)
         began = perf_counter()
         error = await self._call((delivery.message,), context)
         context.end()
@@ -192,7 +201,7 @@ class Runner:
         if error is None and context.hand is None:
             self.counters.handled += 1
             self._going_on = True  # what follows in its lane is for `_work`: it needs no task of its own
-            source.finish(delivery, ACCEPT)
+            source.finish(delivery, ACCEPT, context.sends)
             self._going_on = False
         else:
             self._decide(source, delivery, attempt, context, error)
@@ -231,7 +240,7 @@ class Runner:
             self.policy.abandoned(source, delivery, attempt, None if error is None else one_line(error))
         elif error is None:
             self.counters.handled += 1
-            source.finish(delivery, ACCEPT)
+            source.finish(delivery, ACCEPT, context.sends)
         else:
             self.policy.failed(source, delivery, attempt, error, away=context.away)
 
