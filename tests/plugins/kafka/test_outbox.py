@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import dragoman
 from dragoman.message import Channel, Message
 from tests.killed import answers, host_process, write_host
@@ -16,6 +18,7 @@ MESSAGES = [Message.of(name, key=name) for name in NAMES]
 QUICK = {"create_topics": True, "timeout": "10s", "session_timeout": "3s", "rebalance_timeout": "6s"}
 
 
+@pytest.mark.timeout(400)  # hosts that start on a busy machine take their time
 async def test_hosts_that_are_killed_have_sent_each_answer_once(
     kafka: Server, channel: Channel, tmp_path: Path
 ) -> None:
@@ -37,6 +40,7 @@ async def test_hosts_that_are_killed_have_sent_each_answer_once(
     assert found == Counter(NAMES), (tmp_path / "host.log").read_text()[-5_000:]
 
 
+@pytest.mark.timeout(400)
 async def test_a_broker_that_is_killed_has_each_answer_once(channel: Channel, tmp_path: Path) -> None:
     """Kill -9 of the only broker in the middle; the host goes on by itself."""
     out, loop = f"{channel.name}-out", asyncio.get_running_loop()
