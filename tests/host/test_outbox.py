@@ -204,6 +204,25 @@ async def test_what_was_sent_before_a_message_is_completed_goes_out_with_it() ->
     assert broker.accepted("in") == [b"good", b"bad"]
 
 
+async def test_a_try_that_receives_by_itself_publishes_before_anything_is_accepted() -> None:
+    """One transaction can't settle for two subscriptions: so nothing that was accepted has lost its sends."""
+    broker = Broker()
+
+    async def work(message: Message, context: Context) -> None:
+        (other,) = await context.receive("more", timeout=10.0)
+        await context.publish("out", message.data + other.data)
+
+    put(broker, b"1")
+    put(broker, b"2", channel="more")
+    with broker.hold("publish"):
+        async with running(broker, work, **OUTBOX, listen=["more"]):
+            await until(lambda: broker.calls["publish"] == 1)
+            assert broker.accepted("in") == broker.accepted("more") == []
+            broker._gates["publish"].set()
+            await until(lambda: broker.accepted("in") and broker.accepted("more"))
+    assert broker.data("out") == [b"12"]
+
+
 async def test_a_drain_sends_what_was_handled() -> None:
     """What succeeded is accepted and sent before the host ends, what failed goes back."""
     broker, go = Broker(), asyncio.Event()
