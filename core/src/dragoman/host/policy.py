@@ -71,7 +71,7 @@ class Policy:
             self._retry(place, delivery, attempt, self._backoff.after(attempt))
         elif self._config.dead_letter is not None:
             self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
-            failure.attempts = attempt
+            failure.final(error, attempt)
             self._dead_letter_soon(place, delivery)
         else:
             self._exhausted(place, delivery, attempt, reason)
@@ -200,7 +200,8 @@ class Policy:
             failure,
             handler=self._name,
             client=place.address.client.name,
-            channel=place.address.channel,
+            # Where it arrived: what was subscribed to may be a pattern.
+            channel=delivery.message.channel or place.address.channel,
         )
         await self._outlet.clients[client].publish(channel, letter)
         self._lettering.over()
