@@ -85,7 +85,7 @@ class Shelf:
             found.sort(key=lambda one: one.letter.last or _LONG_AGO)
             for start in range(0, len(found), _BATCH):
                 yield found[start : start + _BATCH]
-            if not self.left or self._held >= self._most:
+            if self.left == 0:
                 return
 
     async def _arriving(self) -> AsyncIterator[Sequence[Found]]:
@@ -104,6 +104,7 @@ class Shelf:
                 self._bytes += sum(len(one.message.data) for one in batch)
                 yield [Found(Letter.of(one.message), one) for one in batch]
             elif not asked:
+                self.left = None if self._held else 0
                 return
             else:
                 self.left = await self._subscription.lag()

@@ -108,6 +108,6 @@ def _local(moment: datetime | None) -> str:
 def say_what_is_left(shelf: Shelf) -> None:
     """That there are more than were looked at."""
     if shelf.left is None:
-        note(f"{shelf.place}: there may be more; --limit says how many are looked at")
+        note(f"{shelf.place}: there may be more than the broker, or --limit, lets us hold at once")
     elif shelf.left:
         note(f"{shelf.place}: {shelf.left:,} more wait, or are in others' hands; --limit says how many are looked at")
