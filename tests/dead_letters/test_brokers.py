@@ -60,7 +60,7 @@ async def _letters(shelf_of: Place, client: Client) -> list[Letter]:
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("origin", "place"), PAIRS, ids=[f"{one}-in-{two}" for one, two in PAIRS])
 async def test_a_dead_letter_comes_back_as_it_was(
     request: pytest.FixtureRequest, tmp_path: Path, origin: str, place: str
@@ -121,7 +121,7 @@ async def test_a_broker_that_keeps_nothing_has_no_dead_letters(request: pytest.F
             await _letters(topic, mqtt)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_what_kafka_can_not_be_told_yet_is_not_sent_twice(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Its progress is one number for each partition: what was sent back behind a letter that stays comes again."""
     async with AsyncExitStack() as stack:

@@ -17,7 +17,7 @@ def test_it_knows_what_was_sent_and_what_is_in_doubt(tmp_path: Path) -> None:
     """Also the next time; what was certainly not sent is in no doubt."""
     path = tmp_path / "made" / "journal"
     with opened(path) as journal:
-        journal.sending(["a", "b", "c"])
+        journal.sending(["a", "b", "c"], "orders of shop")
         journal.finished(["a"])
         journal.unsent(["c"])
         assert (set(journal.done), set(journal.doubtful)) == ({"a"}, {"b"})
@@ -30,7 +30,7 @@ def test_a_line_that_was_never_finished_hides_no_other(tmp_path: Path, torn: byt
     """After a power cut the last line may be anything; the next replay writes behind it."""
     path = tmp_path / "journal"
     with opened(path) as journal:
-        journal.sending(["a", "b"])
+        journal.sending(["a", "b"], "orders of shop")
         journal.finished(["a"])
     path.write_bytes(path.read_bytes() + torn)
     with opened(path) as journal:
@@ -43,7 +43,10 @@ def test_what_is_too_old_is_forgotten_but_no_doubt_is(tmp_path: Path) -> None:
     """After 90 days; what stays is kept as it was."""
     path = tmp_path / "journal"
     old = (datetime.now(UTC) - timedelta(days=91)).isoformat()
-    lines = [{"what": "done", "time": old, "ids": ["old"]}, {"what": "sending", "time": old, "ids": ["doubt"]}]
+    lines = [
+        {"what": "done", "time": old, "ids": ["old"]},
+        {"what": "sending", "time": old, "ids": ["doubt"], "to": "x"},
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with opened(path) as journal:
         journal.finished(["new"])

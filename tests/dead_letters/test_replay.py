@@ -149,6 +149,20 @@ async def test_a_failure_can_be_repeated(client: Client, tmp_path: Path, error: 
     assert await _bodies(client, "orders") == ["0", "1", "2"]
 
 
+async def test_what_may_have_gone_to_one_place_is_not_sent_to_another(client: Client, tmp_path: Path) -> None:
+    """Until somebody says so."""
+    await client.publish(DEAD.channel, failed(Message(b"x")))
+    refusing: Any = Refusing(client, PublishFailed("gone while sending", outcome_unknown=True), b"x")
+    with journal_opened(tmp_path / "journal") as journal:
+        async with opened(DEAD, client) as shelf:
+            with pytest.raises(PublishFailed):
+                await Replay(shelf, journal, known(refusing)).run(Selection())
+    elsewhere = Place("origin", Channel("elsewhere"))
+    assert (await _replay(client, tmp_path, to=elsewhere)).counts == {"doubtful": 1}
+    assert (await _replay(client, tmp_path, to=elsewhere, doubtful=True)).counts == {"sent": 1}
+    assert await _bodies(client, "elsewhere") == ["x"]
+
+
 async def test_a_cancelled_replay_first_ends_what_it_has_begun(client: Client, tmp_path: Path) -> None:
     """So that Ctrl-C leaves nothing in doubt."""
     await client.publish(DEAD.channel, *(failed(Message.of(str(number))) for number in range(250)))
@@ -186,7 +200,7 @@ def _killed(settings: dict[str, Any], dead: str, folder: Path, step: str = "", c
     return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_a_replay_killed_at_any_step_and_repeated_sends_each_once(tmp_path: Path) -> None:
     """Kill -9 before and after each step of a batch; the broker is asked what it got."""
     settings = {"url": f"embedded:{tmp_path}/broker.db"}
@@ -206,7 +220,7 @@ async def test_a_replay_killed_at_any_step_and_repeated_sends_each_once(tmp_path
     assert len({one.get(REPLAY_OF) for one in found}) == 250
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("step", ["before-publish", "after-publish", "before-accept"])
 async def test_where_the_broker_can_not_be_asked_one_at_most_is_in_doubt(
     request: pytest.FixtureRequest, tmp_path: Path, step: str

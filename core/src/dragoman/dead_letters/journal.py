@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dragoman.errors import DragomanError
 
@@ -28,6 +28,18 @@ except ImportError:  # not on Windows: there nothing keeps two replays apart
 _KEPT: Final = timedelta(days=90)
 
 
+class Doubt(NamedTuple):
+    """A letter that may have been sent.
+
+    Attributes:
+        since: when that was begun.
+        to: the place.
+    """
+
+    since: datetime
+    to: str
+
+
 @dataclass(slots=True)
 class Journal:
     """The file's content, kept up to date. Made by `opened`, or by `read` to look only.
@@ -35,12 +47,12 @@ class Journal:
     Attributes:
         path: the file.
         done: the ids of those that were sent back or thrown away, and when.
-        doubtful: the ids of those of which it is not known whether they were sent, and since when.
+        doubtful: the ids of those of which it is not known whether they were sent.
     """
 
     path: Path
     done: dict[str, datetime]
-    doubtful: dict[str, datetime]
+    doubtful: dict[str, Doubt]
     _file: int = -1
 
     @classmethod
@@ -68,17 +80,17 @@ class Journal:
         for name in line["ids"]:
             self.doubtful.pop(name, None)
             if line["what"] == "sending":
-                self.doubtful[name] = when
+                self.doubtful[name] = Doubt(when, str(line["to"]))
             elif line["what"] == "done":
                 self.done[name] = when
 
-    def sending(self, ids: Iterable[str]) -> None:
-        """These will be sent now. Returns when that is on the disk. Blocks.
+    def sending(self, ids: Iterable[str], to: object) -> None:
+        """These will be sent there now. Returns when that is on the disk. Blocks.
 
         Raises:
             DragomanError: it can't be written.
         """
-        self._write("sending", ids)
+        self._write("sending", ids, to=str(to))
 
     def finished(self, ids: Iterable[str]) -> None:
         """These are sent, or thrown away. Blocks and raises as `sending`."""
@@ -88,8 +100,8 @@ class Journal:
         """Nothing of these was sent. Blocks and raises as `sending`."""
         self._write("unsent", ids)
 
-    def _write(self, what: str, ids: Iterable[str]) -> None:
-        line = {"what": what, "time": datetime.now(UTC).isoformat(), "ids": list(ids)}
+    def _write(self, what: str, ids: Iterable[str], **more: str) -> None:
+        line = {"what": what, "time": datetime.now(UTC).isoformat(), "ids": list(ids), **more}
         if not line["ids"]:
             return
         try:
@@ -142,13 +154,11 @@ def _forget(journal: Journal) -> None:
         return
     for name in old:
         del journal.done[name]
-    lines = [
-        json.dumps({"what": what, "time": when.isoformat(), "ids": [name]}) + "\n"
-        for what, each in (("done", journal.done), ("sending", journal.doubtful))
-        for name, when in each.items()
-    ]
+    lines = [{"what": "done", "time": when.isoformat(), "ids": [name]} for name, when in journal.done.items()]
+    for name, doubt in journal.doubtful.items():
+        lines.append({"what": "sending", "time": doubt.since.isoformat(), "ids": [name], "to": doubt.to})
     draft = journal.path.with_suffix(".draft")
-    draft.write_text("".join(lines))
+    draft.write_text("".join(json.dumps(line) + "\n" for line in lines))
     _sync(draft)
     draft.replace(journal.path)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -124,10 +124,10 @@ class Replay:
     async def _all_to(self, place: Place, found: Sequence[Found]) -> None:
         client = await self._clients(place.client)
         searchable = Capability.REPLAY in client.type.capabilities
-        there = await self._there(client, place, found) if searchable else frozenset[str]()
+        there = await self._there(client, place, found) if searchable else {}
         fates: dict[What, list[Found]] = {}
         for one in found:
-            fates.setdefault(self._fate(one.letter, there, searchable=searchable), []).append(one)
+            fates.setdefault(self._fate(one.letter, there), []).append(one)
         due = fates.pop("sent", [])
         await self._again(fates.get("sent before", []))
         for what, some in fates.items():
@@ -136,22 +136,23 @@ class Replay:
         for start in range(0, len(due), size):
             await _finished(self._send(client, place, due[start : start + size]))
 
-    async def _there(self, client: Client, place: Place, found: Sequence[Found]) -> Collection[str]:
-        """The ids of those in doubt whose copies are there."""
-        since = {one.letter.id: self._journal.doubtful.get(one.letter.id) for one in found}
-        began = [when for when in since.values() if when is not None]
-        if not began:
-            return ()
-        return await copies(client, place.channel, [one.letter for one in found if since[one.letter.id]], min(began))
+    async def _there(self, client: Client, place: Place, found: Sequence[Found]) -> Mapping[str, bool]:
+        """The ids of those in doubt that were to be sent to that place, and whether their copies are there."""
+        doubts = self._journal.doubtful
+        letters = [one.letter for one in found if one.letter.id in doubts and doubts[one.letter.id].to == str(place)]
+        if not letters:
+            return {}
+        sent = await copies(client, place.channel, letters, min(doubts[letter.id].since for letter in letters))
+        return {letter.id: letter.id in sent for letter in letters}
 
-    def _fate(self, letter: Letter, there: Collection[str], *, searchable: bool) -> What:
+    def _fate(self, letter: Letter, there: Mapping[str, bool]) -> What:
         if letter.message.get(REPLAY_OF) in self._sent:
             return "came back"
         if not letter.unique:  # another one may look the same: better twice than not at all
             return "sent"
-        if letter.id in self._begun or letter.id in self._journal.done or letter.id in there:
+        if letter.id in self._begun or letter.id in self._journal.done or there.get(letter.id):
             return "sent before"
-        if letter.id in self._journal.doubtful and not (searchable or self._doubtful):
+        if letter.id in self._journal.doubtful and letter.id not in there and not self._doubtful:
             return "doubtful"
         self._begun.add(letter.id)
         return "sent"
@@ -163,7 +164,7 @@ class Replay:
 
     async def _send(self, client: Client, place: Place, found: Sequence[Found]) -> None:
         ids = [one.letter.id for one in found if one.letter.unique]
-        self._journal.sending(ids)
+        self._journal.sending(ids, place)
         try:
             await client.publish(place.channel, *(self._copy(one.letter, client) for one in found))
         except BrokerError as error:
@@ -191,7 +192,7 @@ class Replay:
         [one] = found
         plain = bare(one.letter.original())
         if isinstance(error, UnsupportedFormat) and not plain.metadata:  # a broker that carries none at all
-            self._journal.sending([one.letter.id])
+            self._journal.sending([one.letter.id], place)
             await client.publish(place.channel, plain)
             await self._done(place, found)
             return

@@ -25,7 +25,7 @@ _BATCH: Final = 100
 _QUIET: Final = 0.3
 _QUIET_UNASKED: Final = 2.0
 #: Seconds to wait for what is there, by the broker's word, but does not come: others may have it in hand.
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 15.0
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 

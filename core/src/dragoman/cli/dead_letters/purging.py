@@ -37,9 +37,7 @@ def command(*, wanted: Wanted, everything: bool, dry_run: bool, yes: bool) -> No
     refuse_everything(wanted, everything=everything)
     if not yes or dry_run:
         if not dry_run and not sys.stdin.isatty():
-            raise click.UsageError(
-                "nobody is there to be asked: say --yes to throw them away, or --dry-run to count them"
-            )
+            raise click.UsageError("nobody is there to be asked: give --yes, or --dry-run to count them")
         count = asyncio.run(_purge(wanted, for_good=False))
         missing(wanted, count)
         if dry_run:
