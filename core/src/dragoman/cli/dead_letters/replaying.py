@@ -35,7 +35,6 @@ _STAYS: Final[dict[What, str]] = {
     "doubtful": "may have been sent by a replay that was interrupted, and their broker can't be asked: look there, then"
     " send them with --doubtful, or purge them",
     "refused": "were refused by the broker",
-    "came back": "failed again meanwhile",
     "of unknown origin": "do not say where they came from: say where to with --to",
 }
 
@@ -122,6 +121,8 @@ class _Replaying:
         note(f"{'would send' if dry_run else 'sent'} {_letters(counts['sent'])}{where}")
         if counts["sent before"]:
             note(f"{_letters(counts['sent before'])} had been sent before, and are dead letters no more")
+        if counts["came back"]:
+            note(f"{_letters(counts['came back'])} failed again meanwhile, left for the next replay")
         for what, text in _STAYS.items():
             if counts[what]:
                 why = f": {self._outcome.refusals}" if what == "refused" else ""
