@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plugins": "List the installed adapters.",
     "config": "Show a configuration as it is understood.",
     "schema": "Print the JSON Schema of a configuration.",
-    "new": "Make a package of your own.",
+    "new": "Make a guest or an adapter of your own.",
     "conform": "Run the conformance kit on an adapter.",
     "completion": "Print what makes a shell complete commands.",
 }
