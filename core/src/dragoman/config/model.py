@@ -116,6 +116,13 @@ class SubscribeConfig(Section):
     )
 
 
+class BatchConfig(Section):
+    """How many messages a handler is given at once. They are all of one channel."""
+
+    size: int = Field(100, ge=1, le=10_000, description="how many messages there are in a batch at most")
+    wait: Duration = Field(0.005, description="how long the first of a batch waits for others")
+
+
 class WasiConfig(Section):
     """What of the system a guest may see. Nothing without it."""
 
@@ -177,7 +184,8 @@ class HandlerConfig(Section):
         "direct",
         description="whether what it sends goes out at once, or is held until it has succeeded: outbox mode",
     )
-    concurrency: int = Field(16, ge=1, le=10_000, description="how many messages it handles at once")
+    batch: BatchConfig | None = Field(None, description="hand it several messages at once; one at a time without it")
+    concurrency: int = Field(16, ge=1, le=10_000, description="how many messages, or batches, it handles at once")
     deadline: Duration = Field(30.0, gt=0, description="how long one try may take")
     retry: RetryConfig = Field(RetryConfig(), description="what happens between a failure and the next try")
     dead_letter: str | DeadLetterConfig | None = Field(None, description="where a message goes that failed for good")

@@ -2,7 +2,7 @@
 
 Where the client that the message came from has transactions, what is sent through it and the acceptance are one. What
 goes through other clients, or by an adapter without transactions, is published when the handler has returned, and must
-be confirmed before the message is accepted: when that fails, the try has failed.
+be confirmed before the message is accepted: when that fails, the try has failed. So does what a batch of several sends.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class OutboxContext(HandlingContext):
 
     async def _hold(self, sender: Client, channel: Channel, messages: list[Message]) -> None:
         self._take(messages)
-        if self._place is None or not self._place.transactional or sender.name != self._outlet.client:
+        # Of a batch some may go back while others are accepted, so what it sends is one with none of them.
+        apart = self._place is None or not self._place.transactional or len(self._given) > 1
+        if apart or sender.name != self._outlet.client:
             self._before.append((len(messages), sender, partial(sender.publish, channel, *messages)))
         elif not isinstance(self.sends, list):
             self.sends = [(channel, messages)]
@@ -135,7 +137,7 @@ class OutboxContext(HandlingContext):
     def _look(self, held: Sequence[Held]) -> None:
         """What the handler has said of its messages, or received by itself, may leave nothing to wait for."""
         own = [one for one in held if one.place is self._place]
-        if any(one.said == "abandon" for one in own):  # it counts as a failure
+        if own and all(one.said == "abandon" for one in own):  # it counts as a failure
             self._before.clear()
             self.sends = ()
         elif len(own) < len(held) or any(one.said == "complete" for one in own):

@@ -54,8 +54,20 @@ class Policy:
         self._context = copy_context()
         self._lettering = Outage("dead-letter", {"handler": name}, self._counters)
 
-    def failed(self, place: Place, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
-        """A try failed; with `away` it was while a client had no connection. Never blocks."""
+    def failed(
+        self,
+        place: Place,
+        delivery: Delivery,
+        attempt: int,
+        error: BaseException,
+        *,
+        away: bool,
+        shared: bool = False,
+    ) -> None:
+        """A try failed; with `away` it was while a client had no connection. Never blocks.
+
+        With `shared` it was about other messages too: it may be the fault of one of them, so each gets another try.
+        """
         reason = one_line(error)
         self._counters.failed += 1
         self._counters.last_error = reason
@@ -67,7 +79,7 @@ class Policy:
         place.failures[delivery] = failure = Failure.next(place.failures.get(delivery), reason, away=away)
         if away:  # the client says that its broker is away; no message is given up for that
             self._retry(place, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
-        elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
+        elif shared or (attempt < self._config.retry.attempts and not isinstance(error, Rejected)):
             self._retry(place, delivery, attempt, self._backoff.after(attempt))
         elif self._config.dead_letter is not None:
             self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
@@ -75,6 +87,21 @@ class Policy:
             self._dead_letter_soon(place, delivery)
         else:
             self._exhausted(place, delivery, attempt, reason)
+
+    def failed_behind(self, source: Source, delivery: Delivery, error: BaseException, *, away: bool) -> None:
+        """A try failed that was about the message too, which waits for another one of its lane. Never blocks."""
+        if delivery not in source.unsettled:  # its subscription was lost: it comes again
+            return
+        self._counters.failed += 1
+        self._counters.retried += 1
+        source.failures[delivery] = Failure.next(source.failures.get(delivery), one_line(error), away=away)
+
+    def drops(self) -> bool:
+        """Whether a message that the handler abandons is dropped; counts it."""
+        if self._config.abandoned != "drop":
+            return False
+        self._counters.dropped += 1
+        return True
 
     def failed_later(self, delivery: Delivery, attempt: int, error: BaseException) -> None:
         """A try failed after it had completed its message, which therefore gets no other one."""

@@ -132,6 +132,11 @@ class Source:
         if delivery.lane is not None:
             self.leave(delivery)
 
+    def settle(self, delivery: Delivery, outcome: Outcome, sends: Sends = ()) -> None:
+        """This became of the delivery, and these go out with it; its lane goes on with `leave`. Never blocks."""
+        if delivery in self.unsettled:
+            self._settling.soon(delivery, outcome, sends)
+
     async def complete(self, delivery: Delivery, sends: Sends = ()) -> None:
         """Accept it now, with what goes out with it, and keep its lane until `leave`.
 
@@ -148,6 +153,24 @@ class Source:
         if following is not None:
             self._work.offer(self, (following,))
 
+    def behind(self, first: Delivery) -> int:
+        """How many wait behind the first of a lane."""
+        return self._lanes.behind(first)
+
+    def along(self, first: Delivery, limit: int) -> Sequence[Delivery]:
+        """Those that follow the first of a lane and are to be handled with it: those that have not failed yet."""
+        taken = self._lanes.along(first, limit, self.is_new)
+        self.active += len(taken)
+        return taken
+
+    def put_back(self, first: Delivery, following: Sequence[Delivery]) -> None:
+        """The first is so of its lane, and these wait behind it again, before all others. Never blocks."""
+        self._lanes.put_back(first, following)
+
+    def is_new(self, delivery: Delivery) -> bool:
+        """Whether nothing is known of a try of it that failed, here or elsewhere."""
+        return delivery.count == 1 and delivery not in self.failures
+
     def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
         """It goes back to the broker, after it all of its lane that is in hand. Never blocks."""
         lane = [delivery, *self._lanes.clear(delivery)]
@@ -162,9 +185,9 @@ class Source:
         self._waiting[delivery] = timer, then
         self._counters.waiting += 1
 
-    def left(self) -> None:
-        """One is not active any more. Never blocks."""
-        self.active -= 1
+    def left(self, deliveries: int = 1) -> None:
+        """So many are not active any more. Never blocks."""
+        self.active -= deliveries
         self._room_made.set()
 
     def stop(self) -> None:
