@@ -1,23 +1,24 @@
 """Bodies cross as text, through a wrapper around the component: the same bytes, and nothing else changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.handlers.component.bodies import INTERFACE, plain, wrapped
+from dragoman.handlers.component.bodies import EXPORTS, IMPORTS, plain, wrapped
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import Shape
-from dragoman.message import Message
+from dragoman.message import Channel, Message
 from tests.component.harness import Recorder, opened, order
 from tests.guests.build import component, guest, source
 
-#: A core module before the imports is a thing that the wrapper leaves alone.
-PLAIN = source("upper").replace("(component\n", "(component (core module)\n", 1)
+#: One guest of each generation that reads a body and sends it on in capitals.
+UPPER = ("upper", "upper-topics", "upper-wasmcloud", "upper-events", "upper-formats")
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,16 @@ def engine() -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.mark.parametrize("name", ["upper", "misbehaves", "scripted"])
+@pytest.mark.parametrize("name", [*UPPER, "wasmcloud-0.1", "misbehaves", "scripted", "formats"])
 def test_components_with_bodies_are_wrapped(engine: Engine, name: str) -> None:
     """Whatever language they are written in; what they import and export looks as before."""
     data = guest(name).read_bytes()
     outer = wrapped(engine, data)
     assert outer is not None
-    if name != "scripted":  # a large one takes seconds to compile
+    if name not in ("scripted", "formats"):  # a large one takes seconds to compile
         found, before = _shape(engine, outer), _shape(engine, data)
-        assert INTERFACE in found.imports
+        assert IMPORTS in found.imports
+        assert (EXPORTS in found.exports) == (name not in ("upper", "upper-topics", "misbehaves"))
         assert plain(found) == before
 
 
@@ -45,7 +47,7 @@ def test_components_with_bodies_are_wrapped(engine: Engine, name: str) -> None:
     [
         "(component)",
         source("older"),
-        PLAIN,
+        "(component (core module) " + source("upper").partition("(component")[2],
         '(component (import "f" (func)))',
         '(component (import "c" (component)))',
         '(component (import "wasi:messaging/types" (instance (export "message" (type (sub resource))))))',
@@ -56,16 +58,40 @@ def test_components_that_stay_as_they_are(engine: Engine, text: str) -> None:
     assert wrapped(engine, component("bodies", text).read_bytes()) is None
 
 
+@pytest.mark.parametrize("name", UPPER)
 @pytest.mark.parametrize("kind", ["wrapped", "plain"])
-@pytest.mark.parametrize("instances", ["fresh", "reuse"])
-async def test_every_byte_survives(components: Components, context: Recorder, kind: str, instances: str) -> None:
+async def test_every_byte_survives(components: Components, context: Recorder, kind: str, name: str) -> None:
     """Bodies of all bytes and many sizes, growing and shrinking, are the same on the other side."""
-    handler = await opened(components, guest("upper") if kind == "wrapped" else _plain(), instances=instances)
+    handler = await opened(components, guest(name) if kind == "wrapped" else _plain(name), instances="reuse")
     every = bytes(byte for byte in range(256) if not chr(byte).islower() or byte > 127)
     for size in (0, 1, 5000, 3, 65_519, 65_520, 65_521, 200_000, 0, 7):
         data = (every * (size // len(every) + 1))[:size]
-        await handler.handle([Message(data)], context)
+        await handler.handle([Message(data, channel=Channel("in"))], context)
         assert context.sent.pop()[2].data == data
+
+
+@pytest.mark.parametrize("name", UPPER[2:])
+@pytest.mark.parametrize("kind", ["wrapped", "plain"])
+async def test_texts_beside_a_body_survive(components: Components, context: Recorder, kind: str, name: str) -> None:
+    """Whatever alphabet they are in, short or long, before or behind it."""
+    handler = await opened(components, guest(name) if kind == "wrapped" else _plain(name), instances="reuse")
+    for text in ("", "a", "é", "Ω", "𝄞", "aé" * 9000, "a" * 9000 + "Ω", "\0"):
+        message = Message(b"\xff", (("key", text), ("reply-to", text)), channel=Channel("in"))
+        await handler.handle([message], context)
+        sent = context.sent.pop()[2]
+        assert (sent.data, sent.key, sent.get("reply-to")) == (b"\xff", text, text)
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+async def test_lists_of_messages_survive(components: Components, context: Recorder, count: int) -> None:
+    """As many as went in, in order, each with what belongs to it."""
+    handler = await opened(components, "upper-formats")
+    batch = [
+        Message(bytes([number]) * number, (("n", str(number)),), f"t/{number}", channel=Channel("in"))
+        for number in range(128, 128 + count)
+    ]
+    await handler.handle(batch, context)
+    assert [message for _, _, message in context.sent] == [replace(message, channel=None) for message in batch]
 
 
 async def test_a_body_that_is_set(components: Components, context: Recorder) -> None:
@@ -105,5 +131,6 @@ def _shape(engine: Engine, data: bytes) -> Shape:
         engine.discard(component)
 
 
-def _plain() -> Path:
-    return component("plain", PLAIN)
+def _plain(name: str) -> Path:
+    """The same guest, put together in a way that the wrapper leaves alone: a core module before the imports."""
+    return component(f"plain-{name}", "(component (core module) " + source(name).partition("(component")[2])

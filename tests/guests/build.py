@@ -20,6 +20,10 @@ CACHE = ROOT / ".cache" / "guests"
 #: Of each Python guest: its folder, its world, and the folder of its WIT package.
 WORLDS = {
     "scripted": ("scripted", "messaging-request-reply", "core"),
+    "events": ("events", "service", "events"),
+    "formats": ("formats", "messaging", "formats"),
+    "formats-2023-06": ("formats", "messaging", "formats/2023-06"),
+    "topics": ("topics", "messaging", "topics"),
     "wasmcloud": ("wasmcloud", "messaging", "wasmcloud"),
 }
 

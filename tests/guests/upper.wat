@@ -31,7 +31,7 @@
     (global $top (mut i32) (i32.const 1024))
     (func (export "clear") (global.set $top (i32.const 1024)))
     ;; Hands out the next free bytes, eight-byte aligned, and asks for more pages when they run out.
-    (func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32)
+    (func (export "realloc") (param $old i32) (param $old-size i32) (param i32) (param $size i32) (result i32)
       (local $start i32)
       (local.set $start (global.get $top))
       (global.set $top (i32.and (i32.add (i32.add (local.get $start) (local.get $size)) (i32.const 7)) (i32.const -8)))
@@ -39,6 +39,7 @@
         (br_if $enough (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
         (br_if $more (i32.ne (memory.grow (memory.size)) (i32.const -1)))
         (unreachable)))
+      (memory.copy (local.get $start) (local.get $old) (local.get $old-size))
       (local.get $start)))
   (core instance $heap (instantiate $heap))
   (alias core export $heap "memory" (core memory $memory))

@@ -47,7 +47,7 @@ def module_of(**functions: Any) -> Iterator[str]:
 @asynccontextmanager
 async def running(
     broker: Broker,
-    function: Any = None,
+    function: Function | None = None,
     *,
     handlers: Mapping[str, tuple[Function, Mapping[str, Any]]] | None = None,
     capabilities: frozenset[Capability] = EVERYTHING,

@@ -121,11 +121,10 @@ class Publisher:
             del self._calls[call]
 
     def _prepared(self, topic: str, messages: Sequence[Message]) -> list[tuple[Outgoing, int]]:
-        entries, most = [], self._settings.max_message
-        for message in messages:
-            record = to_record(message)
-            size = _size(record.key, record.value, record.headers)
-            entries.append((record, size))
+        records = [to_record(message) for message in messages]
+        entries = [(record, _size(record.key, record.value, record.headers)) for record in records]
+        most = self._settings.max_message
+        for _, size in entries:
             if size > most:
                 raise PayloadTooLarge(
                     f"a message of {size} bytes",
@@ -160,11 +159,9 @@ class Publisher:
         self._calls[call] = None
         if self._timer is None or call.deadline < self._timer.when():
             self._wake_at(call.deadline)
-        buffered = self.buffered
         for (record, size), lane in zip(entries, chosen, strict=True):
             lane.put((record, size, call))
-            buffered += size
-        self.buffered = buffered
+            self.buffered += size
         return call
 
     def _chosen(self, topic: str, record: Outgoing, partitions: tuple[int, ...]) -> _Lane:

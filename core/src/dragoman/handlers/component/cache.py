@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from dragoman.handlers.component.bodies import FORM
 from dragoman.handlers.component.engine import Engine
 from dragoman.version import __version__
 
@@ -55,7 +56,8 @@ class Cache:
         Raises:
             ComponentError: from `build`.
         """
-        name = hashlib.sha256(engine.identity().encode() + __version__.encode() + data).hexdigest()
+        form = f"{engine.identity()}{__version__}/{FORM}"
+        name = hashlib.sha256(form.encode() + data).hexdigest()
         if (found := self._load(engine, name)) is not None:
             return found
         component = build()

@@ -11,7 +11,7 @@ from typing import Final
 from dragoman.config.model import HandlerConfig, LimitsConfig, WasiConfig
 from dragoman.errors import ComponentError, HandlerError
 from dragoman.handlers.component import file, pool, recognition
-from dragoman.handlers.component.bodies import INTERFACE, plain, spelled
+from dragoman.handlers.component.bodies import EXPORTS, IMPORTS, is_respelled, plain, spelled
 from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.composed import is_composed
 from dragoman.handlers.component.engine import Engine
@@ -20,7 +20,7 @@ from dragoman.handlers.component.instances import Instances
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.program import Program
 from dragoman.handlers.component.shape import read_shape
-from dragoman.handlers.component.types import Shape
+from dragoman.handlers.component.types import Interface, Shape
 from dragoman.handlers.component.wasi import Wasi, is_provided
 from dragoman.handlers.handler import Context, Wanted
 from dragoman.message import Message
@@ -137,14 +137,16 @@ class Components:
 def _linked(
     engine: Engine, component: int, shape: Shape, limits: LimitsConfig, granted: WasiConfig
 ) -> tuple[Program, Entry]:
-    bodies = shape.imports.get(INTERFACE)
+    calls, offers = shape.imports.get(IMPORTS), shape.exports.get(EXPORTS)
+    linker = Linker(engine, spelled if is_respelled(shape) else str)
     shape = plain(shape)
     generation = recognition.recognise(shape)
-    linker = Linker(engine, spelled if bodies else str)
     wasi = Wasi(granted, shape, limits.output) if any(map(is_provided, shape.imports)) else None
     program = Program(engine, component, linker, limits, wasi)
+    if isinstance(offers, Interface):
+        program.thin = offers.functions
     try:
-        recognition.link(linker, shape, generation, bodies)
+        recognition.link(linker, shape, generation, calls)
         if wasi is not None:
             wasi.link(linker, shape)
         return program, Entry(program, shape, generation)

@@ -33,12 +33,14 @@ class HostFunction:
         call: takes the session of the instance that calls, and the arguments. It must be quick and shallow: it runs on
             the stack of the guest's call, where deep recursion ends the process.
         suspends: `call` gives a coroutine, which runs on the event loop while the guest waits.
+        thin: an adapter calls it, with values in cheaper types.
     """
 
     name: str
     type: FunctionType
     call: Callable[..., Any]
     suspends: bool = False
+    thin: bool = False
 
 
 class Linker:
@@ -52,6 +54,7 @@ class Linker:
         pointer: the linker in the C API.
         resources: the numbers of the resources that the host provides, by name.
         values: builds converters that know these resources.
+        thin: the same for functions of adapters.
     """
 
     def __init__(self, engine: Engine, spell: Callable[[str], str] = str) -> None:
@@ -61,6 +64,7 @@ class Linker:
         self.pointer: int = capi.linker_new(engine.pointer)
         self.resources: dict[str, int] = {}
         self.values = Values(self.resources)
+        self.thin = Values(self.resources, thin=True)
         # What is denied is defined over what the system interfaces would do.
         capi.linker_shadowing(self.pointer, True)
 
@@ -105,9 +109,10 @@ class Linker:
         capi.check(error)
 
     def _add_function(self, interface: int, function: HostFunction) -> None:
+        values = self.thin if function.thin else self.values
         try:
-            readers = [self.values.reader(type_) for _, type_ in function.type.parameters]
-            write = self.values.writer(function.type.result) if function.type.result else None
+            readers = [values.reader(type_) for _, type_ in function.type.parameters]
+            write = values.writer(function.type.result) if function.type.result else None
         except ComponentError as error:
             raise ComponentError(error.what, where=function.name) from None
         callback: Any

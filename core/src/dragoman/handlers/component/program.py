@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from dragoman.config.model import LimitsConfig
 from dragoman.handlers.component import capi
+from dragoman.handlers.component.bodies import EXPORTS, label
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.turns import Turns
@@ -39,6 +41,7 @@ class Program:
         limits: what each instance may use up.
         wasi: the system as its instances see it; None where it imports none of it.
         turns: gives each guest that computes its turn.
+        thin: the functions that an adapter exports in the place of its own, by their labels.
     """
 
     def __init__(self, engine: Engine, component: int, linker: Linker, limits: LimitsConfig, wasi: Wasi | None) -> None:
@@ -48,12 +51,15 @@ class Program:
         self.limits = limits
         self.wasi = wasi
         self.turns: Turns = engine.turns
+        self.thin: Collection[str] = ()
         self._indexes: list[int] = []
 
-    def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
-        """A function that the component exports, by itself or in an interface."""
-        outer = self._index(0, interface) if interface else 0
+    def export(self, interface: str, name: str, type_: FunctionType) -> Export:
+        """A function that the component exports in an interface."""
         values = self.linker.values
+        if (own := label(interface, name)) in self.thin:
+            interface, name, values = EXPORTS, own, self.linker.thin
+        outer = self._index(0, interface)
         writers = tuple(values.writer(parameter) for _, parameter in type_.parameters)
         read = values.reader(type_.result) if type_.result else None
         return Export(self._index(outer, name), writers, read)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from dragoman.errors import ComponentError, nearest
 from dragoman.handlers.component import wasi
-from dragoman.handlers.component.bodies import INTERFACE
-from dragoman.handlers.component.generations import core, wasmcloud
+from dragoman.handlers.component.bodies import IMPORTS, label
+from dragoman.handlers.component.generations import core, events, formats, topics, wasmcloud
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.linker import HostFunction, Linker
 from dragoman.handlers.component.types import FunctionType, Interface, Item, Shape
@@ -18,6 +19,11 @@ GENERATIONS: Final[Sequence[Generation]] = (
     core.GENERATION,
     wasmcloud.GENERATION,
     wasmcloud.RESOURCES,
+    topics.LATER,
+    topics.EARLIER,
+    formats.LATER,
+    formats.EARLIER,
+    events.GENERATION,
 )
 
 
@@ -57,14 +63,14 @@ def problems(shape: Shape, generation: Generation) -> list[str]:
     return found
 
 
-def link(linker: Linker, shape: Shape, generation: Generation, bodies: Item | None) -> None:
+def link(linker: Linker, shape: Shape, generation: Generation, thin: Item | None) -> None:
     """Provide the messaging interfaces that a component imports.
 
     Args:
         linker: what it is linked with.
         shape: what it imports.
         generation: whose interfaces.
-        bodies: the interface for bodies, if the component is wrapped.
+        thin: the functions that an adapter calls in the place of some of these, if the component is wrapped.
 
     Raises:
         ComponentError: it imports what nobody provides.
@@ -79,13 +85,14 @@ def link(linker: Linker, shape: Shape, generation: Generation, bodies: Item | No
     for _, _, interface in ours:
         for resource in generation.resources.get(interface or "", ()):
             linker.resources.setdefault(resource, len(linker.resources) + 1)
+    adapted = []
     for name, item, interface in ours:
         if interface is not None and isinstance(item, Interface):
             functions = [_bound(function, type_, interface, generation) for function, type_ in item.functions.items()]
             linker.add_interface(name, functions, _defined(item, interface, generation))
-    if isinstance(bodies, Interface):
-        calls = generation.bodies
-        linker.add_interface(INTERFACE, [HostFunction(name, bodies.functions[name], calls[name]) for name in calls])
+            adapted += [replace(function, name=label(name, function.name), thin=True) for function in functions]
+    if isinstance(thin, Interface):
+        linker.add_interface(IMPORTS, [function for function in adapted if function.name in thin.functions])
 
 
 def _defined(item: Interface, interface: str, generation: Generation) -> list[str]:

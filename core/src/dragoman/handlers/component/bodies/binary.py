@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 HEADER: Final = b"\0asm\x0d\0\x01\0"
-CUSTOM, COMPONENT, ALIAS, TYPE, CANON, IMPORT, EXPORT = 0, 4, 6, 7, 8, 10, 11
+CUSTOM, MODULE, COMPONENT, ALIAS, TYPE, CANON, IMPORT, EXPORT = 0, 1, 4, 6, 7, 8, 10, 11
+#: The section of a core module that holds the code of its functions, and the code of one that only traps.
+_CODE: Final = 10
+_TRAP: Final = b"\x03\x00\x00\x0b"
 FUNCTION_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 1, 3, 4, 5
 
 #: Bits of the numbers of the format.
@@ -133,8 +136,28 @@ def count(data: bytes, section: Section) -> int:
 
 def section(id_: int, payload: bytes) -> bytes:
     """A section in binary."""
-    size, encoded = len(payload), bytearray()
-    while size >= 0x80:
-        encoded.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes([id_]) + bytes(encoded) + bytes([size]) + payload
+    return bytes([id_]) + _encoded(len(payload)) + payload
+
+
+def gutted(data: bytes) -> bytes:
+    """The same component without the code of its functions: it has the same types, and is compiled quickly."""
+    is_module = data[: len(HEADER)] != HEADER
+    pieces = [data[: len(HEADER)]]
+    for part in sections(data):
+        if is_module and part.id == _CODE:
+            number = count(data, part)
+            pieces.append(section(_CODE, _encoded(number) + _TRAP * number))
+        elif not is_module and part.id in (MODULE, COMPONENT):
+            pieces.append(section(part.id, gutted(data[part.payload : part.end])))
+        elif part.id != CUSTOM:
+            pieces.append(data[part.start : part.end])
+    return b"".join(pieces)
+
+
+def _encoded(number: int) -> bytes:
+    """A number in LEB128."""
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(encoded) + bytes([number])

@@ -1,8 +1,8 @@
 """The names inside a wrapped component.
 
 A bag of exports, with which a component is given its imports, can't hold names such as `[method]message.data`: they
-need a resource beside them, and a bag defines none. So in a wrapped component the functions of the interface `types`
-go by plain names of the same length, which can be exchanged in place.
+need a resource beside them, and a bag defines none. So where functions of such an interface are replaced, all of its
+functions go by plain names of the same length, which can be exchanged in place.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from typing import Final
 
 from dragoman.handlers.component.types import Interface, Shape
 
-#: What a wrapped component imports besides.
-INTERFACE: Final = "dragoman:bodies/core"
-#: The functions of `types` in the `core` generation.
+#: In which way components are wrapped: another number for each change after which code that was compiled before can't
+#: be linked any more.
+FORM: Final = 3
+#: What a wrapped component imports and exports besides: the functions whose bodies are texts.
+IMPORTS: Final = "dragoman:bodies/imports"
+EXPORTS: Final = "dragoman:bodies/exports"
+#: The functions of resources of those interfaces that have functions with bodies, in all generations.
 NAMES: Final = (
     "[static]client.connect",
     "[method]client.disconnect",
     "[constructor]message",
     "[method]message.topic",
+    "[method]message.set-topic",
     "[method]message.content-type",
     "[method]message.set-content-type",
     "[method]message.data",
@@ -31,11 +36,29 @@ NAMES: Final = (
 
 
 def spelled(name: str) -> str:
-    """A function's name as it is inside a wrapped component."""
+    """A function's name as it is inside a wrapped component whose resources' functions are replaced."""
     return "a" + name[1:].replace("]", "-").replace(".", "-") if name in NAMES else name
 
 
+def label(interface: str, function: str) -> str:
+    """The name of a function with texts for bodies: unique among those of one component.
+
+    Args:
+        interface: its full name.
+        function: the function's name in it.
+    """
+    short = interface.partition("@")[0].rpartition("/")[2]
+    return f"{short}-{function.lstrip('[').replace(']', '-').replace('.', '-')}"
+
+
 _ORIGINAL: Final = {spelled(name): name for name in NAMES}
+
+
+def is_respelled(shape: Shape) -> bool:
+    """Whether functions of a component's imports go by plain names."""
+    return any(
+        name in _ORIGINAL for item in shape.imports.values() if isinstance(item, Interface) for name in item.functions
+    )
 
 
 def plain(shape: Shape) -> Shape:
@@ -47,6 +70,6 @@ def plain(shape: Shape) -> Shape:
         if isinstance(item, Interface)
         else item
         for name, item in shape.imports.items()
-        if name != INTERFACE
+        if name != IMPORTS
     }
-    return Shape(imports, shape.exports)
+    return Shape(imports, {name: item for name, item in shape.exports.items() if name != EXPORTS})

@@ -109,10 +109,6 @@ def _new(_: Session, data: bytes) -> GuestMessage:
     return GuestMessage(Message(data))
 
 
-def _new_of_text(_: Session, data: str) -> GuestMessage:
-    return GuestMessage(Message(data.encode("latin-1")))
-
-
 def _topic(_: Session, message: GuestMessage) -> str | None:
     return message.topic
 
@@ -165,7 +161,6 @@ def made(name: str, package: str) -> Generation:
         },
         resources={"types": ("client", "message"), "request-reply": ("request-options",)},
         session=Session,
-        bodies={"new": _new_of_text, "get": messages.text, "set": messages.set_text},
     )
 
 

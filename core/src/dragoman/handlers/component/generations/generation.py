@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dragoman.errors import HandlerError
@@ -98,7 +98,6 @@ class Generation:
         resources: the resources that an interface defines.
         session: made for each call, with the messages that it is about.
         batches: whether the guest takes several messages in one call.
-        bodies: the functions of `bodies.INTERFACE`, by name; empty where the wrapper has nothing to do.
     """
 
     name: str
@@ -110,7 +109,6 @@ class Generation:
     resources: Mapping[str, Sequence[str]]
     session: Callable[[Context, Sequence[Message]], Session]
     batches: bool = False
-    bodies: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def exported(self, shape: Shape) -> Exported | None:
         """What the host calls in a component of this generation; None for a component of another one."""

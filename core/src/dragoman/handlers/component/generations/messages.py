@@ -102,8 +102,7 @@ class MessageSession:
         return Client(name)
 
 
-# What follows are functions that guests call; the session, which none of them needs, comes first. Those of text are for
-# wrapped components: Latin-1 has a character for every byte.
+# What follows are functions that guests call; the session, which none of them needs, comes first.
 
 
 def _content_type(_: object, message: GuestMessage) -> str | None:
@@ -120,16 +119,6 @@ def _data(_: object, message: GuestMessage) -> bytes:
 
 def _set_data(_: object, message: GuestMessage, data: bytes) -> None:
     message.data = data
-
-
-def text(_: object, message: GuestMessage) -> str:
-    """`message.data` of a wrapped component."""
-    return str(message.data, "latin-1")
-
-
-def set_text(_: object, message: GuestMessage, data: str) -> None:
-    """`message.set-data` of a wrapped component."""
-    message.data = data.encode("latin-1")
 
 
 def _metadata(_: object, message: GuestMessage) -> Sequence[tuple[str, str]] | None:

@@ -21,6 +21,7 @@ from typing import Final
 
 from dragoman.handlers.component.types import Type
 from dragoman.handlers.component.values import cases, handles, numbers, rows, texts
+from dragoman.handlers.component.values import thin as _thin
 from dragoman.handlers.component.values.place import Converters, Reader, Writer, unknown
 
 _Readers = Mapping[str, Callable[[Type, Converters], Reader]]
@@ -32,12 +33,18 @@ _WRITERS: Final[_Writers] = {**numbers.WRITERS, **texts.WRITERS, **rows.WRITERS,
 class Values:
     """Builds converters.
 
+    Args:
+        resources: see below.
+        thin: for functions of adapters, which take values in cheaper types; see `values.thin`.
+
     Attributes:
         resources: the numbers of the resources that the host provides, by name.
     """
 
-    def __init__(self, resources: Mapping[str, int]) -> None:
+    def __init__(self, resources: Mapping[str, int], *, thin: bool = False) -> None:
         self.resources = resources
+        self._readers: _Readers = {**_READERS, **_thin.READERS} if thin else _READERS
+        self._writers: _Writers = {**_WRITERS, **_thin.WRITERS} if thin else _WRITERS
 
     def reader(self, type_: Type) -> Reader:
         """A function that reads values of a type.
@@ -45,14 +52,14 @@ class Values:
         Raises:
             ComponentError: the type has values that the host can't hold.
         """
-        build = _READERS.get(type_.kind)
+        build = self._readers.get(type_.kind)
         if build is None:
             raise unknown(type_)
         return build(type_, self)
 
     def writer(self, type_: Type) -> Writer:
         """A function that writes values of a type; see `reader`."""
-        build = _WRITERS.get(type_.kind)
+        build = self._writers.get(type_.kind)
         if build is None:
             raise unknown(type_)
         return build(type_, self)

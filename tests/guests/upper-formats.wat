@@ -1,0 +1,95 @@
+;; `upper` for the `formats` generation: sends every batch to "out" as one batch, its bodies in capitals (ASCII).
+(component
+  (import "wasi:messaging/messaging-types@0.2.0-draft" (instance $types
+    (export "client" (type $client (sub resource)))
+    (export "error" (type $error (sub resource)))
+    (type $specs (enum "cloudevents" "http" "amqp" "mqtt" "kafka" "raw"))
+    (export "format-spec" (type $spec (eq $specs)))
+    (type $fields (record
+      (field "data" (list u8)) (field "format" $spec) (field "metadata" (option (list (tuple string string))))))
+    (export "message" (type (eq $fields)))
+    (type $configuration (record
+      (field "channels" (list string)) (field "extensions" (option (list (tuple string string))))))
+    (export "guest-configuration" (type (eq $configuration)))
+    (export "[static]client.connect" (func (param "name" string) (result (result (own $client) (error (own $error))))))))
+  (alias export $types "client" (type $client))
+  (alias export $types "error" (type $error))
+  (alias export $types "message" (type $message))
+  (alias export $types "guest-configuration" (type $guest-configuration))
+  (import "wasi:messaging/producer@0.2.0-draft" (instance $producer
+    (alias outer 1 $client (type $outer-client))
+    (export "client" (type $client (eq $outer-client)))
+    (alias outer 1 $error (type $outer-error))
+    (export "error" (type $error (eq $outer-error)))
+    (alias outer 1 $message (type $outer-message))
+    (export "message" (type $message (eq $outer-message)))
+    (export "send" (func (param "c" (own $client)) (param "ch" string) (param "m" (list $message))
+      (result (result (error (own $error))))))))
+
+  (core module $heap
+    (memory (export "memory") 1)
+    (global $top (mut i32) (i32.const 1024))
+    (func (export "clear") (global.set $top (i32.const 1024)))
+    ;; Hands out the next free bytes, eight-byte aligned, and asks for more pages when they run out.
+    (func (export "realloc") (param $old i32) (param $old-size i32) (param i32) (param $size i32) (result i32)
+      (local $start i32)
+      (local.set $start (global.get $top))
+      (global.set $top (i32.and (i32.add (i32.add (local.get $start) (local.get $size)) (i32.const 7)) (i32.const -8)))
+      (block $enough (loop $more
+        (br_if $enough (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
+        (br_if $more (i32.ne (memory.grow (memory.size)) (i32.const -1)))
+        (unreachable)))
+      (memory.copy (local.get $start) (local.get $old) (local.get $old-size))
+      (local.get $start)))
+  (core instance $heap (instantiate $heap))
+  (alias core export $heap "memory" (core memory $memory))
+  (alias core export $heap "realloc" (core func $realloc))
+  (core func $connect
+    (canon lower (func $types "[static]client.connect") (memory $memory) (realloc $realloc)))
+  (core func $send (canon lower (func $producer "send") (memory $memory) (realloc $realloc)))
+
+  (core module $program
+    (import "heap" "memory" (memory 1))
+    (import "heap" "clear" (func $clear))
+    (import "host" "connect" (func $connect (param i32 i32 i32)))
+    (import "host" "send" (func $send (param i32 i32 i32 i32 i32 i32)))
+    (data (i32.const 0) "defaultoutinaudit")
+    (data (i32.const 32) "\0a\00\00\00\02\00\00\00\0c\00\00\00\05\00\00\00")
+    ;; 64: what a call of the host gives back. 128: a configuration, two channels without extensions.
+    (data (i32.const 128) "\00\00\00\00\20\00\00\00\02\00\00\00\00\00\00\00")
+    (func (export "configure") (result i32) (i32.const 128))
+    (func (export "handle") (param $first i32) (param $count i32) (result i32)
+      (local $record i32) (local $left i32) (local $at i32) (local $end i32) (local $letter i32)
+      (local.set $record (local.get $first))
+      (local.set $left (local.get $count))
+      ;; A record takes 24 bytes: data 0, format 8, metadata 12.
+      (block $over (loop $message
+        (br_if $over (i32.eqz (local.get $left)))
+        (local.set $at (i32.load (local.get $record)))
+        (local.set $end (i32.add (local.get $at) (i32.load offset=4 (local.get $record))))
+        (block $done (loop $next
+          (br_if $done (i32.eq (local.get $at) (local.get $end)))
+          (local.set $letter (i32.sub (i32.load8_u (local.get $at)) (i32.const 97)))
+          (if (i32.lt_u (local.get $letter) (i32.const 26))
+            (then (i32.store8 (local.get $at) (i32.add (local.get $letter) (i32.const 65)))))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $next)))
+        (local.set $record (i32.add (local.get $record) (i32.const 24)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $message)))
+      (call $connect (i32.const 0) (i32.const 7) (i32.const 64))
+      (if (i32.load8_u (i32.const 64)) (then (return (i32.const 64))))
+      (call $send (i32.load (i32.const 68)) (i32.const 7) (i32.const 3) (local.get $first) (local.get $count)
+        (i32.const 64))
+      (i32.const 64))
+    (func (export "handled") (param i32) (call $clear)))
+  (core instance $program (instantiate $program
+    (with "heap" (instance $heap))
+    (with "host" (instance (export "connect" (func $connect)) (export "send" (func $send))))))
+  (func $handle (param "ms" (list $message)) (result (result (error (own $error))))
+    (canon lift (core func $program "handle") (memory $memory) (realloc $realloc)
+      (post-return (core func $program "handled"))))
+  (func $configure (result (result $guest-configuration (error (own $error))))
+    (canon lift (core func $program "configure") (memory $memory)))
+  (instance $guest (export "configure" (func $configure)) (export "handler" (func $handle)))
+  (export "wasi:messaging/messaging-guest@0.2.0-draft" (instance $guest)))
