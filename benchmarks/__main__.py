@@ -1,10 +1,14 @@
-"""All benchmarks, one after another, each in a process of its own: `make bench`, or some: `python -m benchmarks start`.
+"""All benchmarks, one after another, each in a process of its own: `make bench`.
 
-Those of a broker start its server by themselves.
+    python -m benchmarks start host           some of them
+    python -m benchmarks memory amqp kafka    that one, of these brokers
+
+Those of a broker start its server by themselves. `BENCH_ROUNDS=1` before it makes one round of three, for a first look.
 """
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import time
@@ -20,9 +24,21 @@ def names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in SHARED)
 
 
+def about(name: str) -> str:
+    """What a benchmark is about: the first line of its module."""
+    return (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "").partition("\n")[0]
+
+
 def main() -> int:
     """Run them; the exit code says whether one failed."""
-    wanted = sys.argv[1:] or names()
+    given = sys.argv[1:]
+    if {"-h", "--help"} & set(given):
+        print(__doc__)
+        print("\n".join(f"{name:10} {about(name)}" for name in names()))
+        return 0
+    # The first one's own arguments: the brokers whose memory is to be measured.
+    arguments = given[1:] if given[:1] == ["memory"] else []
+    wanted = given[: len(given) - len(arguments)] or names()
     if unknown := [name for name in wanted if name not in names()]:
         print(f"there is no benchmark {unknown[0]!r}; expected one of {', '.join(names())}", file=sys.stderr)
         return 2
@@ -30,7 +46,7 @@ def main() -> int:
     for number, name in enumerate(wanted, 1):
         print(f"[{number}/{len(wanted)}] {name}", file=sys.stderr, flush=True)
         began = time.monotonic()
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=False).returncode:
             failed.append(name)
         print(f"[{number}/{len(wanted)}] {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if failed:

@@ -35,7 +35,7 @@ from dragoman.message import Channel, Message
 from dragoman_kafka.adapter import connect
 from dragoman_kafka.settings import KafkaSettings
 
-#: How many messages are in hand, or handled before each commit.
+#: How many messages are handled before each commit. While one is under way, we handle as many again.
 PER_COMMIT = 500
 #: A commit after each message makes a thousand of them last long enough.
 COUNT_EACH = 1_000
@@ -149,7 +149,7 @@ async def _adapter_consumes(url: str) -> Measured:
 
 
 async def _host_consumes(url: str, handler: Any) -> Measured:
-    return await through_host({"url": url}, await _filled(url), handler, in_hand=PER_COMMIT)
+    return await through_host({"url": url}, await _filled(url), handler, in_hand=2 * PER_COMMIT)
 
 
 def consumers(url: str) -> dict[str, Run]:

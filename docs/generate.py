@@ -98,7 +98,7 @@ def commands() -> str:
 
 
 def _command(name: str) -> click.Command:
-    module = __import__(f"dragoman.cli.{name}", fromlist=["command"])
+    module = __import__(f"dragoman.cli.{name.replace('-', '_')}", fromlist=["command"])
     command: click.Command = module.command
     return command
 

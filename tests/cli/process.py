@@ -68,6 +68,10 @@ class Running:
             json.loads(line) for line in self.text.splitlines(keepends=True) if line.endswith("\n") and line[0] == "{"
         ]
 
+    def type(self, text: str) -> None:
+        """Type it, on a terminal."""
+        os.write(self._output, text.encode())
+
     def signal(self, number: int) -> None:
         """Send a signal."""
         self.process.send_signal(number)

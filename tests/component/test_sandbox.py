@@ -12,6 +12,7 @@ import pytest
 from dragoman.errors import HandlerFailed, Trapped
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.component.output import Stream
+from dragoman.host.dead_letters import backtrace
 from dragoman.message import Message
 from tests.component.harness import Recorder, longest_stall, opened, order
 
@@ -47,6 +48,8 @@ async def test_a_trap_says_where_in_the_guest_it_happened(components: Components
     with pytest.raises(Trapped) as raised:
         await handler.handle([Message(b"D")], context)
     assert str(raised.value).count("program!dive") == 8
+    assert raised.value.backtrace == ("program!dive",) * 32
+    assert backtrace(raised.value) == " < ".join(raised.value.backtrace)
 
 
 async def test_fuel_is_a_budget_for_each_message(components: Components, context: Recorder) -> None:

@@ -21,6 +21,8 @@ class AmqpHarness(Harness):
     """A real server, and one that wants a password."""
 
     adapter = AMQP
+    #: A busy machine takes its time to start a RabbitMQ anew.
+    patience = 45.0
     #: The server's own limit, which is the default of our setting too.
     too_large = 16 * 2**20 + 1
 

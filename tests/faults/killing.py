@@ -60,7 +60,7 @@ class Case:
             (folder / f"{name}.py").write_text(_HANDLER.format(out=self.out))
             reference = f'python = "{name}:work"'
         else:
-            text = source("upper").replace('"out"', f'"{self.out}"')
+            text = source("upper").replace('"defaultout', f'"default{self.out}')
             reference = f'component = "{component(f"upper-{self.out}", text)}"'
         lines = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
         self.config.write_text(

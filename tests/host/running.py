@@ -47,7 +47,7 @@ def module_of(**functions: Any) -> Iterator[str]:
 @asynccontextmanager
 async def running(
     broker: Broker,
-    function: Function | None = None,
+    function: Any = None,
     *,
     handlers: Mapping[str, tuple[Function, Mapping[str, Any]]] | None = None,
     capabilities: frozenset[Capability] = EVERYTHING,

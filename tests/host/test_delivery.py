@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from datetime import datetime
 
@@ -112,12 +113,16 @@ async def test_a_message_that_failed_for_good_is_dead_lettered_as_it_was() -> No
     first, last = (datetime.fromisoformat(added.pop(f"dragoman-{name}-time")) for name in ("first", "last"))
     assert first < last
     assert first.tzinfo is not None
+    assert len(added.pop("dragoman-dead-letter-id")) == 32
+    assert re.fullmatch(r"fail \(test_delivery\.py:\d+\)", added.pop("dragoman-backtrace"))
     assert added == {
         "dragoman-handler": "work",
         "dragoman-client": "main",
         "dragoman-channel": "queue:in",
         "dragoman-reason": "RuntimeError: no luck",
         "dragoman-attempts": "3",
+        "dragoman-format-spec": "kafka",
+        "dragoman-untimed": "true",
     }
 
 

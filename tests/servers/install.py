@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -34,22 +34,23 @@ class NotInstalled(Exception):
     """A program that is missing and can't be installed from here; the message says what to do."""
 
 
-def program(name: str, *, package: str, instead: str) -> Path:
+def program(name: str, *, package: str, instead: str, also: Sequence[str] = ()) -> Path:
     """The path of a program, installed with apt if need be.
 
     Args:
         name: the program's file name.
         package: the Debian package that has it.
         instead: the environment variable with which a user names a server that runs already.
+        also: packages to install with it.
 
     Raises:
         NotInstalled: it is missing and can't be installed.
     """
     found = _find(name)
     if found is None:
-        with _alone():
+        with alone():
             if _find(name) is None:
-                _apt_install(package)
+                _apt_install(package, *also)
         found = _find(name)
     if found is None:
         raise NotInstalled(
@@ -67,7 +68,7 @@ def kafka_classpath() -> str:
     """
     folder = CACHE / f"kafka-{KAFKA_VERSION}"
     if not folder.is_dir():
-        with _alone():
+        with alone():
             if not folder.is_dir():
                 _maven_fetch(folder)
     return f"{folder}/*"
@@ -89,7 +90,7 @@ def _find(name: str) -> Path | None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """One installation at a time, also across the processes that use this checkout."""
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "install.lock").open("w") as lock:
@@ -97,16 +98,16 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _apt_install(package: str) -> None:
+def _apt_install(*packages: str) -> None:
     """Try; the caller looks whether it worked. A service that the package starts is stopped again: ours are private."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     if not shutil.which("apt-get") or (sudo and not shutil.which("sudo")):
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update"], ["install", "-y", "--no-install-recommends", package]):
+    for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run([*sudo, "apt-get", "-q", *step], env=environment, check=False, stdout=subprocess.DEVNULL)
     if Path("/run/systemd/system").is_dir():
-        subprocess.run([*sudo, "systemctl", "stop", package], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run([*sudo, "systemctl", "stop", *packages], check=False, stderr=subprocess.DEVNULL)
 
 
 def _maven_fetch(folder: Path) -> None:

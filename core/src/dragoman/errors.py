@@ -249,7 +249,13 @@ class Rejected(HandlerError):
 
 
 class Trapped(HandlerError):
-    """The guest trapped. Its instance is gone; the host and every other handler go on."""
+    """The guest trapped. Its instance is gone; the host and every other handler go on.
+
+    Attributes:
+        backtrace: the guest's functions that were running, as `module!function`, the innermost first; 32 at most.
+    """
+
+    backtrace: tuple[str, ...] = ()
 
 
 class DeadlineExceeded(HandlerError):

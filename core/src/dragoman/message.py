@@ -84,7 +84,7 @@ def as_metadata(pairs: MetadataLike) -> Metadata:
     return tuple((str(key), str(value)) for key, value in items)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Message:
     """One message: immutable, cheap, the same for every broker and every handler.
 
@@ -103,6 +103,21 @@ class Message:
     content_type: str | None = None
     format: FormatSpec = FormatSpec.RAW
     channel: Channel | None = None
+
+    def __init__(
+        self,
+        data: bytes = b"",
+        metadata: Metadata = (),
+        content_type: str | None = None,
+        format: FormatSpec = FormatSpec.RAW,  # noqa: A002 - the attribute's name
+        channel: Channel | None = None,
+    ) -> None:
+        # Made for every message that comes. What a frozen dataclass would do here takes twice as long.
+        _set_data(self, data)
+        _set_metadata(self, metadata)
+        _set_content_type(self, content_type)
+        _set_format(self, format)
+        _set_channel(self, channel)
 
     @classmethod
     def of(
@@ -142,6 +157,10 @@ class Message:
         added = tuple((name, value) for name, value in names.items() if value is not None)
         return replace(self, metadata=kept + added)
 
+
+_set_data, _set_metadata, _set_content_type, _set_format, _set_channel = (
+    vars(Message)[name].__set__ for name in Message.__slots__
+)
 
 #: What users may pass where a message is sent: text is sent as UTF-8.
 MessageLike = Message | bytes | str

@@ -48,7 +48,7 @@ def by_name(pairs: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
 @given(records)
 def test_a_record_of_any_bytes_survives_being_a_message(record: Record) -> None:
     """Key, value, headers (repeated, empty, not UTF-8, of our own names) and timestamp come back."""
-    back = to_record(to_message(record, CHANNEL))
+    back = to_record(to_message(record, CHANNEL, 3))
     assert (back.key, back.value, back.timestamp) == (record.key, record.value, record.timestamp)
     assert by_name(back.headers) == by_name(list(record.headers))
 
@@ -56,7 +56,7 @@ def test_a_record_of_any_bytes_survives_being_a_message(record: Record) -> None:
 @given(records)
 def test_a_message_that_is_passed_on_may_go_to_any_partition(record: Record) -> None:
     """Where it was says nothing about where it is to go."""
-    assert to_record(to_message(record, CHANNEL)).partition is None
+    assert to_record(to_message(record, CHANNEL, 3)).partition is None
 
 
 texts = st.text(max_size=20).filter(lambda text: not any("\ud800" <= char <= "\udfff" for char in text))
@@ -79,7 +79,7 @@ def test_a_message_survives_being_a_record(
     message = Message(data, (*plain, *special.items()), content_type)
     sent = to_record(message)
     stamp = timestamp if sent.timestamp is None else sent.timestamp
-    got = to_message(Record(sent.key, sent.value, tuple(sent.headers), stamp), CHANNEL)
+    got = to_message(Record(sent.key, sent.value, tuple(sent.headers), stamp), CHANNEL, 3)
     assert (got.data, got.content_type, got.format, got.channel) == (data, content_type, FormatSpec.KAFKA, CHANNEL)
     assert [pair for pair in got.metadata if pair[0] in dict(plain)] == plain
     assert {name: got.get(name) for name in special} == special
@@ -87,7 +87,7 @@ def test_a_message_survives_being_a_record(
 
 def test_a_delivery_says_where_it_was() -> None:
     """Key and time by their portable names, the place by Kafka's."""
-    message = to_message(Record(key=b"k", timestamp=1_700_000_000_123), CHANNEL)
+    message = to_message(Record(key=b"k", timestamp=1_700_000_000_123), CHANNEL, 3)
     assert message.metadata == (
         ("key", "k"),
         ("time", "2023-11-14T22:13:20.123Z"),
@@ -98,8 +98,8 @@ def test_a_delivery_says_where_it_was() -> None:
 
 def test_a_tombstone_is_told_from_an_empty_body_and_back() -> None:
     """In a compacted topic the one deletes the key, the other does not."""
-    tombstone = to_message(Record(key=b"k", value=None), CHANNEL)
-    empty = to_message(Record(key=b"k", value=b""), CHANNEL)
+    tombstone = to_message(Record(key=b"k", value=None), CHANNEL, 3)
+    empty = to_message(Record(key=b"k", value=b""), CHANNEL, 3)
     assert (tombstone.data, tombstone.get("kafka.tombstone")) == (b"", "true")
     assert (empty.data, empty.get("kafka.tombstone")) == (b"", None)
     assert to_record(tombstone).value is None
@@ -115,7 +115,7 @@ def test_a_key_that_is_empty_is_a_key() -> None:
 def test_a_header_without_a_value_is_an_empty_one() -> None:
     """Metadata has no word for the difference."""
     record = replace(Record(), headers=(("a", None),))  # type: ignore[arg-type]
-    assert to_message(record, CHANNEL).get("a") == ""
+    assert to_message(record, CHANNEL, 3).get("a") == ""
 
 
 def test_a_time_that_milliseconds_cannot_say_travels_as_it_is_written() -> None:

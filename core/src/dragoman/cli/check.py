@@ -100,7 +100,7 @@ class _Opener:
 
     async def open(self, name: str, config: HandlerConfig) -> None:
         if config.python is not None:
-            python.load(config.python, self._folder)
+            python.load(config.python, self._folder, batch=config.batch is not None)
             return
         if self._components is None:
             from dragoman.handlers.component.components import Components  # noqa: PLC0415 - loads the engine

@@ -23,11 +23,12 @@ COMMANDS: Final[Mapping[str, str]] = {
     "send": "Send messages to a channel.",
     "tail": "Show the messages of a channel, and take none away.",
     "request": "Send a request and show its replies.",
+    "dead-letters": "Look at dead letters, and send them back.",
     "inspect": "Show what a component is, and what it needs.",
     "plugins": "List the installed adapters.",
     "config": "Show a configuration as it is understood.",
     "schema": "Print the JSON Schema of a configuration.",
-    "new": "Make a package of your own.",
+    "new": "Make a guest or an adapter of your own.",
     "conform": "Run the conformance kit on an adapter.",
     "completion": "Print what makes a shell complete commands.",
 }
@@ -48,7 +49,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"dragoman.cli.{cmd_name}").command
+        command: click.Command = import_module(f"dragoman.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

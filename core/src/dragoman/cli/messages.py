@@ -36,17 +36,18 @@ def _as_json(message: Message) -> dict[str, Any]:
 
 
 def _as_text(message: Message) -> str:
-    body = _printable(message.data.decode("utf-8", "backslashreplace"))
+    body = printable(message.data.decode("utf-8", "backslashreplace"))
     pairs = list(message.metadata)
     if message.content_type is not None:
         pairs.insert(0, ("content-type", message.content_type))
     if not pairs:
         return body
-    about = "    " + "  ".join(f"{_printable(name)}={_printable(value)}" for name, value in pairs)
+    about = "    " + "  ".join(f"{printable(name)}={printable(value)}" for name, value in pairs)
     return f"{body}\n{click.style(about, dim=True) if colour(sys.stdout) else about}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text with everything escaped that is no ordinary character."""
     # A message must not move the cursor, clear the screen or look like another one.
     return "".join(one if one.isprintable() or one == "\t" else _escaped(one) for one in text)
 

@@ -1,4 +1,4 @@
-"""`dragoman new adapter`: a package of one's own, from the template."""
+"""`dragoman new`: an adapter of one's own, from the template, or a guest, from the examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from dragoman.cli import guests
 from dragoman.cli.examples import examples
 from dragoman.errors import PluginError
 
@@ -15,10 +16,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LEFT_OUT: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv", "dist", "build"})
 
 
-@examples("dragoman new adapter my-queue")
+@examples("dragoman new guest my-guest --lang rust", "dragoman new adapter my-queue")
 @click.group("new")
 def command() -> None:
-    """Make a package of your own."""
+    """Make a guest or an adapter of your own."""
 
 
 @examples("dragoman new adapter my-queue", "dragoman new adapter my-queue --into ~/code")
@@ -38,6 +39,35 @@ def adapter(name: str, into: Path) -> None:
     copy(template(), target, name)
     click.echo(f"Made {target}. Its README says what to replace. To see it pass the conformance kit:")
     click.echo(f"  cd {target} && python -m pip install --editable '.[test]' && python -m pytest")
+
+
+@examples(
+    "dragoman new guest my-guest --lang rust",
+    "dragoman new guest my-guest --lang python --generation wasmcloud --into ~/code",
+)
+@command.command("guest")
+@click.argument("name")
+@click.option("--lang", "language", required=True, metavar="LANG", help="c, go, javascript, python or rust.")
+@click.option("--generation", default="core", show_default=True, help="The generation of wasi:messaging to speak.")
+@click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
+def guest(name: str, language: str, generation: str, into: Path) -> None:
+    """Make a guest, a handler as a component, in a folder NAME.
+
+    It checks, adds up and routes orders, works as it is, and has a build script, a configuration, tests of its own
+    and one of the whole. Its `order` is the part to replace.
+    """
+    if not _NAME.fullmatch(name):
+        raise click.UsageError(f"{name!r} is no name for a guest; expected lower case, as in 'my-guest'")
+    offered = guests.offered()
+    if language not in offered or generation not in offered[language]:
+        exist = "; ".join(f"{each}: {', '.join(generations)}" for each, generations in offered.items())
+        raise click.UsageError(f"there is no guest in {language} for {generation} to start from. There are {exist}")
+    target = into / name
+    if target.exists():
+        raise click.UsageError(f"{target} exists already; choose another name, or another folder with --into")
+    guests.compose(language, generation, target)
+    click.echo(f"Made {target}. The part to replace is what it does with an order. To see it work:")
+    click.echo(f"  cd {target} && python build.py && python test_guest.py")
 
 
 def template() -> Path:

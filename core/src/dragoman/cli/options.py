@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -90,6 +92,24 @@ class DurationType(click.ParamType[float]):
             return duration(float(value) if re.fullmatch(r"\d+(\.\d+)?", str(value)) else value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class MomentType(click.ParamType[datetime]):
+    """A date, a date and a time, or a duration before now."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Aware; what names no time zone is local time."""
+        from dragoman.config.units import duration  # noqa: PLC0415 - the help must come fast
+
+        with suppress(ValueError):
+            return datetime.fromisoformat(str(value)).astimezone()
+        with suppress(ValueError, OverflowError):
+            return datetime.now(UTC) - timedelta(seconds=duration(value))
+        raise click.BadParameter(
+            f"{value!r} is no time; expected such as 2026-01-31, '2026-01-31 14:00' or 2h, for 2 hours ago", ctx, param
+        )
 
 
 def metadata_options(command: _Command) -> _Command:

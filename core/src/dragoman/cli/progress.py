@@ -17,8 +17,9 @@ _INTERVAL: Final = 0.1
 class Progress:
     """A bar on standard error where the total is known, a count where it is not; nothing where that is no terminal."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, what: str = "sent") -> None:
         self._total = total
+        self._what = what
         self._bar: rich.progress.Progress | None = None
         self._next = float("inf")
 
@@ -40,7 +41,7 @@ class Progress:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-            self._bar.add_task("sent", total=self._total)
+            self._bar.add_task(self._what, total=self._total)
         self._bar.update(self._bar.task_ids[0], completed=done)
         self._bar.refresh()
 

@@ -116,6 +116,13 @@ class SubscribeConfig(Section):
     )
 
 
+class BatchConfig(Section):
+    """How many messages a handler is given at once. They are all of one channel."""
+
+    size: int = Field(100, ge=1, le=10_000, description="how many messages there are in a batch at most")
+    wait: Duration = Field(0.005, description="how long the first of a batch waits for others")
+
+
 class WasiConfig(Section):
     """What of the system a guest may see. Nothing without it."""
 
@@ -138,6 +145,9 @@ class LimitsConfig(Section):
         16 * 2**20,
         gt=0,
         description="one body or text that it hands over; in all it is as much as `memory`, per message",
+    )
+    outbox: Size = Field(
+        16 * 2**20, gt=0, description='what one try may send with `sends = "outbox"`; held until it has succeeded'
     )
     fuel: int | None = Field(
         None, gt=0, description="instructions per message, roughly; no bound but the deadline without"
@@ -170,7 +180,12 @@ class HandlerConfig(Section):
     publish: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
         (), description="patterns of the channels that it may send to; or a table of client names, each with patterns"
     )
-    concurrency: int = Field(16, ge=1, le=10_000, description="how many messages it handles at once")
+    sends: Literal["direct", "outbox"] = Field(
+        "direct",
+        description="whether what it sends goes out at once, or is held until it has succeeded: outbox mode",
+    )
+    batch: BatchConfig | None = Field(None, description="hand it several messages at once; one at a time without it")
+    concurrency: int = Field(16, ge=1, le=10_000, description="how many messages, or batches, it handles at once")
     deadline: Duration = Field(30.0, gt=0, description="how long one try may take")
     retry: RetryConfig = Field(RetryConfig(), description="what happens between a failure and the next try")
     dead_letter: str | DeadLetterConfig | None = Field(None, description="where a message goes that failed for good")

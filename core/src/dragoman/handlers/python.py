@@ -27,14 +27,16 @@ from dragoman.errors import ConfigError, HandlerError, HandlerFailed, Problem, n
 from dragoman.handlers.handler import Context, Wanted
 from dragoman.message import Message
 
-Function = Callable[[Message, Context], Awaitable[object]]
+Function = Callable[[Any, Context], Awaitable[object]]
 
 
 class PythonHandler:
     """Calls the function, and says as a `HandlerError` what it raised."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, *, batch: bool = False) -> None:
+        """A handler that calls the function with one message, or with several in a sequence."""
         self._function = function
+        self._batch = batch
 
     async def handle(self, messages: Sequence[Message], context: Context) -> None:
         """Call the function once. What it returns does not matter.
@@ -44,7 +46,7 @@ class PythonHandler:
             HandlerError: it raised that, such as `Rejected`.
         """
         try:
-            await self._function(messages[0], context)
+            await self._function(messages if self._batch else messages[0], context)
         except (HandlerError, asyncio.CancelledError, KeyboardInterrupt):
             raise  # the last two mean the host, or are told apart by it
         except BaseException as error:
@@ -79,26 +81,29 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def load(reference: str, folder: Path) -> PythonHandler:
+def load(reference: str, folder: Path, *, batch: bool = False) -> PythonHandler:
     """The handler that `package.module:function` names.
 
     The module is looked for in `folder` first, which stays on `sys.path`, as a script's folder does: a handler may
-    import its neighbours at any time. Blocks while the module is imported.
+    import its neighbours at any time. With `batch` it is called with several messages at once. Blocks while the module
+    is imported.
 
     Raises:
         ConfigError: no such module or function, a module that fails to import, or a function that is not
-            `async def name(message, context)`. The problem's `key` is for the caller to fill in.
+            `async def name(message, context)`, or `(messages, context)` for batches. The problem's `key` is for the
+            caller to fill in.
     """
     module_name, _, name = reference.partition(":")
+    given = "messages" if batch else "message"
     function = _find(_import(module_name, folder), name, reference)
     if not _is_async(function):
-        raise _mistake(f"{reference!r} is not asynchronous", expected=f"`async def {name}(message, context)`")
+        raise _mistake(f"{reference!r} is not asynchronous", expected=f"`async def {name}({given}, context)`")
     try:
         inspect.signature(function).bind("message", "context")
     except TypeError:
         parameters = str(inspect.signature(function))
-        raise _mistake(f"{reference!r} takes {parameters}", expected="the two parameters (message, context)") from None
-    return PythonHandler(function)
+        raise _mistake(f"{reference!r} takes {parameters}", expected=f"the two parameters ({given}, context)") from None
+    return PythonHandler(function, batch=batch)
 
 
 def _import(name: str, folder: Path) -> ModuleType:

@@ -15,7 +15,7 @@ from dragoman.handlers.handler import Wanted
 from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
 from dragoman.host.hand import Hand, Place
-from dragoman.message import Message, MessageLike, MetadataLike
+from dragoman.message import Channel, Message, MessageLike, MetadataLike
 
 if TYPE_CHECKING:
     from dragoman.host.ephemeral import Ephemerals
@@ -65,6 +65,7 @@ class HandlingContext:
         away: whether a send failed while its client had no connection. Then it is not the message's fault that the try
             failed, whatever the handler makes of the error.
         hand: what the handler says of its messages by itself; None where it says nothing.
+        sends: what is to go out in one with the acceptance of its message; see `outbox.py`.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class HandlingContext:
         "attempt",
         "away",
         "hand",
+        "sends",
     )
 
     def __init__(
@@ -89,6 +91,7 @@ class HandlingContext:
         self.attempt = attempt
         self.away = False
         self.hand: Hand | None = None
+        self.sends: list[tuple[Channel, list[Message]]] | tuple[()] = ()
         self._outlet = outlet
         self._place = place
         self._given = given
@@ -174,13 +177,16 @@ class HandlingContext:
             BrokerError: as `dragoman.client.Client.reply`.
             Closed: this try has ended.
         """
+        self._check_reply(to)
+        sender = self._outlet.clients[self._outlet.client]
+        send = sender.reply
+        return self._counted(len(replies), sender, lambda: send(to, *replies))
+
+    def _check_reply(self, to: Message) -> None:
         address = to.get("reply-to")
         if address is not None and not self._asked(address):
             what = "no grant to reply to a message that it is not handling"
             raise NotGranted(what, where=f"handlers.{self.handler}", hint="publish there, with a grant")
-        sender = self._outlet.clients[self._outlet.client]
-        send = sender.reply
-        return self._counted(len(replies), sender, lambda: send(to, *replies))
 
     def _asked(self, address: str) -> bool:
         """Whether a message of this try asks for its reply there."""

@@ -17,7 +17,7 @@ from dragoman.host.counters import Counters
 from dragoman.host.outage import BACKOFF, one_line
 from dragoman.host.settling import RELEASE, Settling
 from dragoman.host.source import Address
-from dragoman.message import Channel
+from dragoman.message import Channel, Message
 
 #: How many of these subscriptions a handler has open at once.
 _OPEN: Final = 32
@@ -125,9 +125,12 @@ class Ephemeral:
 
     # What becomes of what was received
 
-    async def complete(self, delivery: Delivery) -> None:
+    #: What is sent with an acceptance goes out before it.
+    transactional: Final = False
+
+    async def complete(self, delivery: Delivery, sends: Sequence[tuple[Channel, Sequence[Message]]] = ()) -> None:
         """Accept it now; returns when the broker has it. Raises `ConnectionLost`."""
-        await self._settling.accepted(delivery)
+        await self._settling.accepted(delivery, sends)
 
     def finish(self, delivery: Delivery, outcome: Outcome) -> None:
         """This became of it. Never blocks."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from dragoman.adapter import Delivery, Outcome
 from dragoman.errors import NotHeld
-from dragoman.message import Message
+from dragoman.message import Channel, Message
 
 if TYPE_CHECKING:
     from dragoman.host.dead_letters import Failure
@@ -54,8 +54,13 @@ class Place(Protocol):
         """It is to be tried again after that time."""
         ...
 
-    async def complete(self, delivery: Delivery) -> None:
-        """Accept it now; returns when the broker has it. Raises `ConnectionLost`."""
+    @property
+    def transactional(self) -> bool:
+        """Whether what is sent with an acceptance is one with it."""
+        ...
+
+    async def complete(self, delivery: Delivery, sends: Sequence[tuple[Channel, Sequence[Message]]]) -> None:
+        """Accept it now, and send these; returns when the broker has it. Raises `ConnectionLost`."""
         ...
 
 
@@ -68,12 +73,14 @@ class Held:
         delivery: it.
         receipt: what names it; empty until somebody asked.
         said: what the handler said of it by itself; None leaves it to the end of the try.
+        sends: what is to go out with it when it is completed.
     """
 
     place: Place
     delivery: Delivery
     receipt: str = ""
     said: Literal["complete", "abandon"] | None = None
+    sends: Sequence[tuple[Channel, Sequence[Message]]] = ()
 
 
 class Hand:
@@ -126,15 +133,16 @@ class Hand:
             NotHeld: the receipt is unknown, or used.
             ConnectionLost: its subscription was lost, and it comes again.
         """
-        held = self._use(receipt)
+        held = self.named(receipt)
         held.said = "complete"
-        await held.place.complete(held.delivery)
+        await held.place.complete(held.delivery, held.sends)
 
     def abandon(self, receipt: str) -> None:
         """Give up what the receipt names, when the try has ended. Raises `NotHeld` as `complete`."""
-        self._use(receipt).said = "abandon"
+        self.named(receipt).said = "abandon"
 
-    def _use(self, receipt: str) -> Held:
+    def named(self, receipt: str) -> Held:
+        """What the receipt names. Raises `NotHeld` as `complete`."""
         held = self._by_receipt.get(receipt)
         if held is None or held.said is not None:
             raise NotHeld(

@@ -16,6 +16,7 @@ from dragoman.config.model import ClientConfig, Config, HandlerConfig
 from dragoman.errors import ComponentError, ConfigError, PluginError, Problem, nearest
 from dragoman.handlers import python
 from dragoman.handlers.handler import Handler
+from dragoman.host.batches import BatchRunner
 from dragoman.host.context import Outlet
 from dragoman.host.counters import Counters
 from dragoman.host.ephemeral import Ephemeral
@@ -168,7 +169,9 @@ class Host:
         await asyncio.gather(*(client.ready() for client in clients.values()))
         for name, handler in handlers.items():
             called = self._traced(handler, clients[self._config.handlers[name].client])
-            self._runners.append(Runner(name, self._config.handlers[name], called, outlets[name], hears[name]))
+            config = self._config.handlers[name]
+            kind = Runner if config.batch is None else BatchRunner
+            self._runners.append(kind(name, config, called, outlets[name], hears[name]))
         for runner in self._runners:
             runner.ephemerals.serve(self._serve)
         confirmed = [runner.subscriptions.serve(self._serve) for runner in self._runners]
@@ -211,7 +214,7 @@ class Host:
 
     async def _handler(self, name: str, config: HandlerConfig) -> Handler:
         if config.python is not None:
-            return python.load(config.python, self._folder)
+            return python.load(config.python, self._folder, batch=config.batch is not None)
         return await self._components().open(name, config)
 
     def _traced(self, handler: Handler, client: Client) -> Handler:

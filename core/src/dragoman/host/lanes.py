@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 from dragoman.adapter import Delivery
 
@@ -46,6 +46,25 @@ class Lanes:
             return behind.popleft()
         del self._behind[first.lane]
         return None
+
+    def behind(self, first: Delivery) -> int:
+        """How many wait behind the first of a lane."""
+        return len(self._behind[first.lane]) if first.lane is not None else 0
+
+    def along(self, first: Delivery, limit: int, fits: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Those that wait behind the first of a lane, up to a limit and to one that does not fit; they wait no more."""
+        taken: list[Delivery] = []
+        behind = self._behind[first.lane] if first.lane is not None else None
+        while behind and len(taken) < limit and fits(behind[0]):
+            taken.append(behind.popleft())
+        self.waiting -= len(taken)
+        return taken
+
+    def put_back(self, first: Delivery, following: Sequence[Delivery]) -> None:
+        """Let these wait again, behind the first of their lane and before all others, in their order."""
+        if following:
+            self._behind[first.lane].extendleft(reversed(following))
+            self.waiting += len(following)
 
     def clear(self, first: Delivery) -> list[Delivery]:
         """End the lane of that delivery, its first; those that waited behind it, in order."""

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Final, Protocol
 
-from dragoman.adapter import ACCEPT, Delivery, Reject
+from dragoman.adapter import ACCEPT, Delivery, Outcome, Reject
 from dragoman.backoff import Backoff
 from dragoman.config.model import HandlerConfig
-from dragoman.errors import HandlerFailed, Rejected
+from dragoman.errors import BrokerError, HandlerFailed, Rejected
 from dragoman.host.context import Outlet
 from dragoman.host.dead_letters import Failure, dead_letter
 from dragoman.host.hand import Place
 from dragoman.host.outage import BACKOFF, Outage, one_line
+from dragoman.host.settling import RELEASE
 from dragoman.host.source import Source
 
 _log: Final = logging.getLogger("dragoman.host")
@@ -53,8 +54,20 @@ class Policy:
         self._context = copy_context()
         self._lettering = Outage("dead-letter", {"handler": name}, self._counters)
 
-    def failed(self, place: Place, delivery: Delivery, attempt: int, error: BaseException, *, away: bool) -> None:
-        """A try failed; with `away` it was while a client had no connection. Never blocks."""
+    def failed(
+        self,
+        place: Place,
+        delivery: Delivery,
+        attempt: int,
+        error: BaseException,
+        *,
+        away: bool,
+        shared: bool = False,
+    ) -> None:
+        """A try failed; with `away` it was while a client had no connection. Never blocks.
+
+        With `shared` it was about other messages too: it may be the fault of one of them, so each gets another try.
+        """
         reason = one_line(error)
         self._counters.failed += 1
         self._counters.last_error = reason
@@ -66,14 +79,29 @@ class Policy:
         place.failures[delivery] = failure = Failure.next(place.failures.get(delivery), reason, away=away)
         if away:  # the client says that its broker is away; no message is given up for that
             self._retry(place, delivery, attempt, self._backoff.after(failure.away), logging.DEBUG)
-        elif attempt < self._config.retry.attempts and not isinstance(error, Rejected):
+        elif shared or (attempt < self._config.retry.attempts and not isinstance(error, Rejected)):
             self._retry(place, delivery, attempt, self._backoff.after(attempt))
         elif self._config.dead_letter is not None:
             self._say(logging.ERROR, delivery, attempt, "failed, and is dead-lettered: %s", reason)
-            failure.attempts = attempt
+            failure.final(error, attempt)
             self._dead_letter_soon(place, delivery)
         else:
             self._exhausted(place, delivery, attempt, reason)
+
+    def failed_behind(self, source: Source, delivery: Delivery, error: BaseException, *, away: bool) -> None:
+        """A try failed that was about the message too, which waits for another one of its lane. Never blocks."""
+        if delivery not in source.unsettled:  # its subscription was lost: it comes again
+            return
+        self._counters.failed += 1
+        self._counters.retried += 1
+        source.failures[delivery] = Failure.next(source.failures.get(delivery), one_line(error), away=away)
+
+    def drops(self) -> bool:
+        """Whether a message that the handler abandons is dropped; counts it."""
+        if self._config.abandoned != "drop":
+            return False
+        self._counters.dropped += 1
+        return True
 
     def failed_later(self, delivery: Delivery, attempt: int, error: BaseException) -> None:
         """A try failed after it had completed its message, which therefore gets no other one."""
@@ -96,6 +124,42 @@ class Policy:
                 self._say(logging.INFO, delivery, attempt, "abandoned, and is dropped: %s", why)
                 self._counters.dropped += 1
                 place.finish(delivery, Reject(why))
+
+    async def refused(self, source: Source, delivery: Delivery, error: BrokerError) -> Outcome | None:
+        """The handler succeeded, but the broker refuses for good what it sent: as after the last try, and at once.
+
+        Returns:
+            What to settle it with. None: the same once more, after a while.
+        """
+        attempt, reason = delivery.count, one_line(error)
+        self._counters.failed += 1
+        self._counters.last_error = reason
+        if source.stopping:
+            self._counters.released += 1
+            return RELEASE
+        if self._config.dead_letter is not None:
+            self._say(logging.ERROR, delivery, attempt, "what it sent is refused; it is dead-lettered: %s", reason)
+            failure = Failure.next(None, reason)
+            failure.attempts = attempt
+            return ACCEPT if await self._lettered(source, delivery, failure) else None
+        if self._config.exhausted == "drop":
+            self._say(logging.ERROR, delivery, attempt, "what it sent is refused; it is dropped: %s", reason)
+            self._counters.dropped += 1
+            return Reject(reason)
+        if self._config.exhausted == "stop":
+            self._say(logging.ERROR, delivery, attempt, "what it sent is refused; the handler stops: %s", reason)
+            self._give_up(delivery, attempt, reason)
+            self._counters.released += 1
+            return RELEASE
+        return None
+
+    async def _lettered(self, source: Source, delivery: Delivery, failure: Failure) -> bool:
+        try:
+            await self._publish_letter(source, delivery, failure)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+            self._lettering.failed(error)
+            return False
+        return True
 
     def _retry(
         self, place: Place, delivery: Delivery, attempt: int, delay: float, level: int = logging.WARNING
@@ -141,29 +205,34 @@ class Policy:
     async def _dead_letter(self, place: Place, delivery: Delivery) -> None:
         """Accept the message when its dead letter is confirmed; until then go on trying, without a place."""
         failure = place.failures.get(delivery)
-        target = self._config.dead_letters
-        if failure is None or target is None:  # its subscription was lost: it comes again
+        if failure is None:  # its subscription was lost: it comes again
             place.finish(delivery, ACCEPT)
             return
-        client, channel = target
-        letter = dead_letter(
-            delivery.message,
-            failure,
-            handler=self._name,
-            client=place.address.client.name,
-            channel=place.address.channel,
-        )
         try:
-            await self._outlet.clients[client].publish(channel, letter)
+            await self._publish_letter(place, delivery, failure)
         except asyncio.CancelledError:
             place.give_back(delivery)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
             self._undelivered(place, delivery, failure, error)
         else:
-            self._lettering.over()
-            self._counters.dead_lettered += 1
             place.finish(delivery, ACCEPT)
+
+    async def _publish_letter(self, place: Place, delivery: Delivery, failure: Failure) -> None:
+        target = self._config.dead_letters
+        assert target is not None  # noqa: S101 - for mypy: nothing is dead-lettered without one
+        client, channel = target
+        letter = dead_letter(
+            delivery.message,
+            failure,
+            handler=self._name,
+            client=place.address.client.name,
+            # Where it arrived: what was subscribed to may be a pattern.
+            channel=delivery.message.channel or place.address.channel,
+        )
+        await self._outlet.clients[client].publish(channel, letter)
+        self._lettering.over()
+        self._counters.dead_lettered += 1
 
     def _undelivered(self, place: Place, delivery: Delivery, failure: Failure, error: Exception) -> None:
         self._lettering.failed(error)

@@ -8,18 +8,20 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Final
 
-from dragoman.adapter import ACCEPT, Delivery
+from dragoman.adapter import ACCEPT, Delivery, Outcome
 from dragoman.config.model import HandlerConfig
-from dragoman.errors import DeadlineExceeded, HandlerFailed
+from dragoman.errors import BrokerError, DeadlineExceeded, HandlerFailed
 from dragoman.handlers.handler import Handler
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.ephemeral import Ephemerals
 from dragoman.host.hand import Hand
 from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
+from dragoman.host.outbox import OutboxContext
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Address, Source
 from dragoman.host.subscriptions import Subscriptions
@@ -45,17 +47,21 @@ class Runner:
         subscriptions: what it hears.
         ephemerals: what it receives from by itself.
         counters: what it has done.
-        places: how many messages it handles at once.
+        places: how many messages it handles at once, in all its tries.
         policy: what follows from its failures.
+        outbox: whether what it sends is held until it has succeeded.
     """
 
     def __init__(self, name: str, config: HandlerConfig, handler: Handler, outlet: Outlet, hears: Wishes) -> None:
         self.name = name
         self.handler = handler
         self.counters = outlet.counters
-        self.places = config.concurrency
+        self.places = config.concurrency * (config.batch.size if config.batch else 1)
         self.policy = Policy(name, config, outlet, self)
+        self.outbox = config.sends == "outbox"
         self._config = config
+        self._made = partial(OutboxContext, limit=config.limits.outbox) if self.outbox else HandlingContext
+        self._tries = config.concurrency
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
@@ -89,10 +95,15 @@ class Runner:
         """Stop, and give back what is not being handled already."""
         self._halted = True
         self.stop()
-        while self._ready:
-            source, delivery = self._ready.popleft()
+        for source, delivery in self._unbegun():
             source.left()
             source.give_back(delivery)
+
+    def _unbegun(self) -> list[tuple[Source, Delivery]]:
+        """What is ready; from now on it is not any more."""
+        ready = list(self._ready)
+        self._ready.clear()
+        return ready
 
     def abort(self) -> None:
         """Halt, and cancel what is under way: it goes back too."""
@@ -114,20 +125,28 @@ class Runner:
                 source.give_back(delivery)
             return
         source.active += len(deliveries)
-        self._ready.extend([(source, delivery) for delivery in deliveries])
+        self._await_turn(source, deliveries)
         if not self._going_on:
             self._fill()
+
+    async def refused(self, source: Source, delivery: Delivery, error: BrokerError) -> Outcome | None:
+        """See `Policy.refused`."""
+        return await self.policy.refused(source, delivery, error)
+
+    def _await_turn(self, source: Source, deliveries: Sequence[Delivery]) -> None:
+        self._ready.extend([(source, delivery) for delivery in deliveries])
 
     # Places and deadlines
 
     def _fill(self, beginners: int = 1) -> None:
         """Begin tries while there are places. One task is enough until it has to wait."""
-        ready, running = self._ready, self._running
-        while ready and len(running) < self.places and len(self._beginning) < beginners:
-            if (following := self._next()) is not None:
-                task = asyncio.Task(self._work(*following), loop=self._loop, name=self.name, context=self._context)
-                running[task] = self._loop.time() + self._config.deadline
-                self._beginning.add(task)
+        running = self._running
+        while len(running) < self._tries and len(self._beginning) < beginners:
+            if (following := self._next()) is None:
+                break
+            task = asyncio.Task(self._work(*following), loop=self._loop, name=self.name, context=self._context)
+            running[task] = self._loop.time() + self._config.deadline
+            self._beginning.add(task)
         if running and self._watch is None:
             self._watch = self._loop.call_at(next(iter(running.values())), self._expire)
 
@@ -147,28 +166,28 @@ class Runner:
             following = min(following or time + _AGAIN, time + _AGAIN)
         self._watch = None if following is None else self._loop.call_at(following, self._expire)
 
-    def _next(self) -> tuple[Source, Delivery] | None:
-        """What is to be handled next."""
+    def _next(self) -> tuple[Source, Sequence[Delivery]] | None:
+        """What is to be handled next, in one try."""
         while self._ready:
-            source, delivery = following = self._ready.popleft()
+            source, delivery = self._ready.popleft()
             if delivery in source.unsettled:
-                return following
+                return source, (delivery,)
             source.left()  # its subscription was lost: it comes again
             source.finish(delivery, ACCEPT)
         return None
 
-    async def _work(self, source: Source, delivery: Delivery) -> None:
-        """Handle one delivery; while they are quick, also what is ready then, in the same turn of the loop."""
+    async def _work(self, source: Source, deliveries: Sequence[Delivery]) -> None:
+        """Make one try; while they are quick, also those that are ready then, in the same turn of the loop."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
         running, deadline = self._running, self._config.deadline
         until = perf_counter() + _TURN
         try:
             while True:
-                await self._try(task, source, delivery)
+                await self._try(task, source, deliveries)
                 if perf_counter() > until or task.cancelling() or (following := self._next()) is None:
                     break
-                source, delivery = following
+                source, deliveries = following
                 del running[task]  # those that began first stay the first
                 running[task] = self._loop.time() + deadline
         finally:
@@ -176,26 +195,31 @@ class Runner:
             self._beginning.discard(task)
             self._fill()
 
-    async def _try(self, task: asyncio.Task[None], source: Source, delivery: Delivery) -> None:
+    def _attempt(self, source: Source, delivery: Delivery) -> int:
+        """Which try of it is made, or was made just now."""
         failure = source.failures.get(delivery) if source.failures else None
-        attempt = delivery.count + (failure.tries if failure else 0)
-        context = HandlingContext(self._outlet, source, (delivery,), attempt)
+        return delivery.count + (failure.tries if failure else 0)
+
+    async def _try(self, task: asyncio.Task[None], source: Source, deliveries: Sequence[Delivery]) -> None:
+        attempt = self._attempt(source, deliveries[0])
+        context = self._made(self._outlet, source, deliveries, attempt)
         began = perf_counter()
-        error = await self._call((delivery.message,), context)
+        error = await self._call([delivery.message for delivery in deliveries], context)
         context.end()
-        source.left()
+        source.left(len(deliveries))
         if task in self._overdue:
             self._overdue.discard(task)
             error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
         if error is None:
             self.counters.latencies.add(perf_counter() - began)
         if error is None and context.hand is None:
-            self.counters.handled += 1
             self._going_on = True  # what follows in its lane is for `_work`: it needs no task of its own
-            source.finish(delivery, ACCEPT)
+            self._accept(source, deliveries, context)
             self._going_on = False
         else:
-            self._decide(source, delivery, attempt, context, error)
+            if context.hand is not None:
+                self._decide_received(source, context.hand, error)
+            self._decide(source, deliveries, attempt, context, error)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
             task.add_done_callback(asyncio.Task.exception)
             raise error
@@ -205,21 +229,24 @@ class Runner:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
         self._beginning.discard(task)
-        self._fill(self.places)
+        self._fill(self._tries)
+
+    def _accept(self, source: Source, deliveries: Sequence[Delivery], context: HandlingContext) -> None:
+        """All that the try was about is done."""
+        self.counters.handled += 1
+        source.finish(deliveries[0], ACCEPT, context.sends)
 
     def _decide(
         self,
         source: Source,
-        delivery: Delivery,
+        deliveries: Sequence[Delivery],
         attempt: int,
         context: HandlingContext,
         error: BaseException | None,
     ) -> None:
-        """What becomes of a message that its try has not simply accepted."""
-        hand = context.hand
-        if hand is not None:
-            self._decide_received(source, hand, error)
-        said = hand and hand.of(delivery).said
+        """What becomes of what its try has not simply accepted."""
+        (delivery,) = deliveries
+        said = context.hand and context.hand.of(delivery).said
         if said == "complete":
             self.counters.handled += 1
             if error is not None:
@@ -231,7 +258,7 @@ class Runner:
             self.policy.abandoned(source, delivery, attempt, None if error is None else one_line(error))
         elif error is None:
             self.counters.handled += 1
-            source.finish(delivery, ACCEPT)
+            source.finish(delivery, ACCEPT, context.sends)
         else:
             self.policy.failed(source, delivery, attempt, error, away=context.away)
 

@@ -12,6 +12,7 @@ from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
 from dragoman.host.dead_letters import Failure
 from dragoman.host.outage import Outage
+from dragoman.message import Channel, Message
 
 RELEASE: Final = Release()
 
@@ -45,15 +46,20 @@ class Settling:
         self._counters.received += len(batch)
         self._counters.in_hand += len(batch)
 
-    def soon(self, delivery: Delivery, outcome: Outcome) -> None:
-        """This became of a delivery that is in hand. Never blocks."""
+    def soon(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        sends: Sequence[tuple[Channel, Sequence[Message]]] = (),  # noqa: ARG002 - for those that can, in `outbox.py`
+    ) -> None:
+        """This became of a delivery that is in hand, and this is to go out with it. Never blocks."""
         self._outcomes.append((delivery, outcome))
         self.changed.set()
         if self.failures:
             self.failures.pop(delivery, None)
 
-    async def accepted(self, delivery: Delivery) -> None:
-        """Accept it now; returns when the broker has it. Cancelling it leaves it to be accepted.
+    async def accepted(self, delivery: Delivery, sends: Sequence[tuple[Channel, Sequence[Message]]] = ()) -> None:
+        """Accept it now, and send these; returns when the broker has it. Cancelling it leaves it to be accepted.
 
         Raises:
             ConnectionLost: its subscription was lost: it comes again, unless the broker heard of it before.
@@ -61,7 +67,7 @@ class Settling:
         if delivery not in self.unsettled:
             raise ConnectionLost("the subscription was lost: the message comes again")
         told = self._told[delivery] = asyncio.get_running_loop().create_future()
-        self.soon(delivery, ACCEPT)
+        self.soon(delivery, ACCEPT, sends)
         await told
 
     async def flush(self, subscription: Subscription) -> None:

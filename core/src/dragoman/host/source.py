@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
@@ -17,6 +18,7 @@ from dragoman.host.counters import Counters
 from dragoman.host.lag import watching
 from dragoman.host.lanes import Lanes
 from dragoman.host.outage import Outage, one_line
+from dragoman.host.outbox import Outbox, Sends
 from dragoman.host.settling import RELEASE, Settling, passes
 from dragoman.message import Channel
 
@@ -42,8 +44,17 @@ class Work(Protocol):
         """How many deliveries it can do with now: those that it handles, and those that it soon will."""
         ...
 
+    @property
+    def outbox(self) -> bool:
+        """Whether what it sends is held until it has succeeded."""
+        ...
+
     def offer(self, source: Source, deliveries: Sequence[Delivery]) -> None:
         """Take deliveries that may be handled now."""
+        ...
+
+    async def refused(self, source: Source, delivery: Delivery, error: BrokerError) -> Outcome | None:
+        """What becomes of a delivery whose sends the broker refuses for good; None: they are tried again."""
         ...
 
 
@@ -99,7 +110,13 @@ class Source:
         self._extra = extra = {"handler": handler, "channel": str(address.channel), "client": address.client.name}
         at = f"{str(address.channel)!r} of the client {address.client.name!r}"
         self._reception = Outage(f"receive from {at}", extra, counters)
-        self._settling = Settling(at, extra, counters)
+        #: Whether what is sent with an acceptance is one with it.
+        self.transactional = work.outbox and Capability.TRANSACTIONS in address.client.type.capabilities
+        self._settling = (
+            Outbox(at, extra, counters, partial(work.refused, self))
+            if self.transactional
+            else Settling(at, extra, counters)
+        )
         self.unsettled = self._settling.unsettled
         self.failures = self._settling.failures
         self._changed = self._settling.changed
@@ -108,26 +125,51 @@ class Source:
 
     # What the handler says
 
-    def finish(self, delivery: Delivery, outcome: Outcome) -> None:
-        """This became of the delivery; the next of its lane may be handled. Never blocks."""
+    def finish(self, delivery: Delivery, outcome: Outcome, sends: Sends = ()) -> None:
+        """This became of the delivery, and these go out with it; the next of its lane may be handled. Never blocks."""
         if delivery in self.unsettled:
-            self._settling.soon(delivery, outcome)
+            self._settling.soon(delivery, outcome, sends)
         if delivery.lane is not None:
             self.leave(delivery)
 
-    async def complete(self, delivery: Delivery) -> None:
-        """Accept it now, and keep its lane until `leave`. Cancelling it leaves it to be accepted.
+    def settle(self, delivery: Delivery, outcome: Outcome, sends: Sends = ()) -> None:
+        """This became of the delivery, and these go out with it; its lane goes on with `leave`. Never blocks."""
+        if delivery in self.unsettled:
+            self._settling.soon(delivery, outcome, sends)
+
+    async def complete(self, delivery: Delivery, sends: Sends = ()) -> None:
+        """Accept it now, with what goes out with it, and keep its lane until `leave`.
+
+        Cancelling it leaves it to be accepted.
 
         Raises:
             ConnectionLost: its subscription was lost: it comes again, unless the broker heard of it before.
         """
-        await self._settling.accepted(delivery)
+        await self._settling.accepted(delivery, sends)
 
     def leave(self, delivery: Delivery) -> None:
         """It is not in the way any more: the next of its lane may be handled. Never blocks."""
         following = self._lanes.leave(delivery)
         if following is not None:
             self._work.offer(self, (following,))
+
+    def behind(self, first: Delivery) -> int:
+        """How many wait behind the first of a lane."""
+        return self._lanes.behind(first)
+
+    def along(self, first: Delivery, limit: int) -> Sequence[Delivery]:
+        """Those that follow the first of a lane and are to be handled with it: those that have not failed yet."""
+        taken = self._lanes.along(first, limit, self.is_new)
+        self.active += len(taken)
+        return taken
+
+    def put_back(self, first: Delivery, following: Sequence[Delivery]) -> None:
+        """The first is so of its lane, and these wait behind it again, before all others. Never blocks."""
+        self._lanes.put_back(first, following)
+
+    def is_new(self, delivery: Delivery) -> bool:
+        """Whether nothing is known of a try of it that failed, here or elsewhere."""
+        return delivery.count == 1 and delivery not in self.failures
 
     def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
         """It goes back to the broker, after it all of its lane that is in hand. Never blocks."""
@@ -143,9 +185,9 @@ class Source:
         self._waiting[delivery] = timer, then
         self._counters.waiting += 1
 
-    def left(self) -> None:
-        """One is not active any more. Never blocks."""
-        self.active -= 1
+    def left(self, deliveries: int = 1) -> None:
+        """So many are not active any more. Never blocks."""
+        self.active -= deliveries
         self._room_made.set()
 
     def stop(self) -> None:
@@ -225,7 +267,11 @@ class Source:
         """The subscription, however long its broker is away; `stop` ends that."""
         address = self.address
         opening = address.client.subscribe(
-            address.channel, group=address.group, prefetch=self._bound, extensions=address.extensions
+            address.channel,
+            group=address.group,
+            prefetch=self._bound,
+            extensions=address.extensions,
+            transactions=self.transactional,
         )
         try:
             async with asyncio.timeout(None) as self._opening:

@@ -23,15 +23,17 @@ class Progress:
 
     Attributes:
         partition: which one.
+        number: its number in its topic.
         in_hand: how many deliveries the host has, unsettled.
         lost: whether it was taken away; what is settled afterwards comes again, here or elsewhere.
         committed: what the broker has confirmed; None until it has confirmed something.
     """
 
-    __slots__ = ("_next", "_unsettled", "committed", "in_hand", "lost", "partition")
+    __slots__ = ("_next", "_unsettled", "committed", "in_hand", "lost", "number", "partition")
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
+        self.number = partition.partition
         self.in_hand = 0
         self.lost = False
         self.committed: int | None = None

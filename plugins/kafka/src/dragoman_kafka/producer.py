@@ -121,10 +121,11 @@ class Publisher:
             del self._calls[call]
 
     def _prepared(self, topic: str, messages: Sequence[Message]) -> list[tuple[Outgoing, int]]:
-        records = [to_record(message) for message in messages]
-        entries = [(record, _size(record.key, record.value, record.headers)) for record in records]
-        most = self._settings.max_message
-        for _, size in entries:
+        entries, most = [], self._settings.max_message
+        for message in messages:
+            record = to_record(message)
+            size = _size(record.key, record.value, record.headers)
+            entries.append((record, size))
             if size > most:
                 raise PayloadTooLarge(
                     f"a message of {size} bytes",
@@ -159,9 +160,11 @@ class Publisher:
         self._calls[call] = None
         if self._timer is None or call.deadline < self._timer.when():
             self._wake_at(call.deadline)
+        buffered = self.buffered
         for (record, size), lane in zip(entries, chosen, strict=True):
             lane.put((record, size, call))
-            self.buffered += size
+            buffered += size
+        self.buffered = buffered
         return call
 
     def _chosen(self, topic: str, record: Outgoing, partitions: tuple[int, ...]) -> _Lane:

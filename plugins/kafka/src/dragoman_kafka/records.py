@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from dragoman.errors import UnsupportedFormat
 from dragoman.formats import kafka
-from dragoman.message import Channel, FormatSpec, Message, Metadata
+from dragoman.message import Channel, FormatSpec, Message
 
 _CONTENT_TYPE: Final = "content-type"
 #: Headers of these names would be read as something else, so they are spelt with `kafka.headers.` in metadata.
@@ -21,17 +21,18 @@ _TAKEN: Final = frozenset({"key", _CONTENT_TYPE})
 #: What is no header, unless it is spelt out.
 _OURS: Final = frozenset({"key", "time", _CONTENT_TYPE})
 
+_FORMAT: Final = FormatSpec.KAFKA  # to find it in its class takes a while
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Record(Protocol):
-    """A record as aiokafka's consumer gives it."""
+    """A record as aiokafka parses it."""
 
     key: bytes | None
     value: bytes | None
     headers: Headers
     timestamp: int
-    partition: int
     offset: int
 
 
@@ -54,25 +55,24 @@ class Outgoing:
     partition: int | None = None
 
 
-def to_message(record: Record, channel: Channel) -> Message:
-    """The message in a record; it never fails, whatever a foreign producer wrote."""
-    partition, offset = _partition(record.partition), (kafka.OFFSET, str(record.offset))
-    content_type = None
-    metadata: Metadata
-    if record.key is None and not record.headers and 0 <= record.timestamp <= kafka.LATEST_TIME:
-        metadata = (_time(record.timestamp), partition, offset)
-    else:
-        pairs: list[tuple[str, str]] = []
-        if record.key is not None:
-            pairs.append(("key", record.key.decode("utf-8", "surrogateescape")))
-        content_type, timed = _read_headers(record.headers, pairs) if record.headers else (None, False)
-        if record.timestamp >= 0:  # records of old formats have none
-            exact = timed or record.timestamp > kafka.LATEST_TIME
-            pairs.append((kafka.TIMESTAMP, str(record.timestamp)) if exact else _time(record.timestamp))
-        metadata = (*pairs, partition, offset)
-    if record.value is None:
-        return Message(b"", (*metadata, (kafka.TOMBSTONE, "true")), content_type, FormatSpec.KAFKA, channel)
-    return Message(record.value, metadata, content_type, FormatSpec.KAFKA, channel)
+def to_message(record: Record, channel: Channel, partition: int) -> Message:
+    """The message in a record of that partition; it never fails, whatever a foreign producer wrote."""
+    key, value, headers, timestamp = record.key, record.value, record.headers, record.timestamp
+    place = (_partition(partition), (kafka.OFFSET, str(record.offset)))
+    if key is None and not headers and value is not None and 0 <= timestamp <= kafka.LATEST_TIME:
+        return Message(value, (_time(timestamp), *place), None, _FORMAT, channel)
+    pairs: list[tuple[str, str]] = []
+    if key is not None:
+        pairs.append(("key", key.decode("utf-8", "surrogateescape")))
+    content_type, timed = _read_headers(headers, pairs) if headers else (None, False)
+    if timestamp >= 0:  # records of old formats have none
+        exact = timed or timestamp > kafka.LATEST_TIME
+        pairs.append((kafka.TIMESTAMP, str(timestamp)) if exact else _time(timestamp))
+    pairs += place
+    if value is None:
+        pairs.append((kafka.TOMBSTONE, "true"))
+        value = b""
+    return Message(value, tuple(pairs), content_type, _FORMAT, channel)
 
 
 def _read_headers(headers: Headers, metadata: list[tuple[str, str]]) -> tuple[str | None, bool]:

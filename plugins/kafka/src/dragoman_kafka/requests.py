@@ -126,7 +126,7 @@ class Requests:
             named = self._names.get(headers.get("correlation-id", ""), ())
             name = named[0] if len(named) == 1 else None
         if name is not None and name in self._replies:
-            self._replies.came(name, to_message(record, self._channel))
+            self._replies.came(name, to_message(record, self._channel, record.partition))
 
     async def close(self) -> None:
         """End the requests that wait with `Closed`, and the consumer. Idempotent."""

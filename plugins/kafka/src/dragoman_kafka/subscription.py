@@ -15,6 +15,7 @@ from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
 from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
 from dragoman.message import Channel, Message
 from dragoman_kafka.errors import translate_connection
+from dragoman_kafka.fetching import plainly
 from dragoman_kafka.offsets import Commits, Progress, positions_after
 from dragoman_kafka.protocol import Member
 from dragoman_kafka.records import Record, to_message
@@ -69,6 +70,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
 
     def start(self) -> None:
         """Begin to fetch. The consumer has its partitions."""
+        plainly(self._consumer)
         self._pump = asyncio.create_task(self._fetch(), name=f"fetch from {self._channel.name}")
 
     # Receiving
@@ -97,10 +99,10 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
 
     def _delivery(self, progress: Progress, record: Record) -> Delivery:
         progress.in_hand += 1
-        lane: Hashable = record.partition
+        lane: Hashable = progress.number
         if self._by_key:
-            lane = None if record.key is None else (record.partition, record.key)
-        return Delivery(to_message(record, self._channel), lane, 1, (progress, record.offset))
+            lane = None if record.key is None else (lane, record.key)
+        return Delivery(to_message(record, self._channel, progress.number), lane, 1, (progress, record.offset))
 
     async def _fetch(self) -> None:
         try:

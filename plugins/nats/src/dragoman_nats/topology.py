@@ -29,6 +29,8 @@ _EXTENSIONS: Final = {
 }
 #: `stream name already in use with a different configuration`: another process was first.
 _NAME_IN_USE: Final = 10058
+_NAMES: Final = "names with dots between them, such as orders.created"
+_SERVERS_OWN: Final = ("$", "_INBOX")
 
 
 def check_subject(channel: Channel, *, wildcards: bool) -> None:
@@ -42,7 +44,10 @@ def check_subject(channel: Channel, *, wildcards: bool) -> None:
     wild = any(token in {"*", ">"} for token in tokens)
     if blank or (wild and not wildcards):
         what = "a wildcard can be subscribed to, not sent to" if wild and not blank else "this is no NATS subject"
-        raise ChannelNotFound(what, where=channel.name, expected="names with dots between them, such as orders.created")
+        raise ChannelNotFound(what, where=channel.name, expected=_NAMES)
+    if not wildcards and tokens[0].startswith(_SERVERS_OWN):
+        # Whoever may publish there commands the server ($JS, $SYS), or answers what another has asked.
+        raise ChannelNotFound("subjects that begin so are the server's own", where=channel.name, expected=_NAMES)
 
 
 def server_name(text: str) -> str:

@@ -9,8 +9,10 @@ from dragoman.handlers.component import capi
 from dragoman.handlers.component.memory import WORDS, Words, text_at
 from dragoman.handlers.component.text import printable
 
-#: How many of the innermost functions are named, and how much of each name: both are the guest's to choose.
-_FRAMES: Final = 8
+#: How many of the innermost functions are kept, and how much of each name: both are the guest's to choose.
+_FRAMES: Final = 32
+#: How many of them stand in the reason itself.
+_NAMED: Final = 8
 _NAME: Final = 80
 _REASON: Final = 400
 
@@ -29,10 +31,13 @@ def trapped(error: int, fuel: int | None) -> Trapped:
     if exited:
         code = WORDS[status.index] & 0xFFFFFFFF
         return Trapped(f"the guest ended its program with status {code} instead of returning from its handler")
-    where = f"in {' < '.join(frames)}" if frames else None
+    where = f"in {' < '.join(frames[:_NAMED])}" if frames else None
+    what = f"the guest trapped: {reason}"
     if "all fuel consumed" in reason:
-        return Trapped(f"the guest used up its {fuel} units of fuel (`limits.fuel`)", hint=where)
-    return Trapped(f"the guest trapped: {reason}", hint=where)
+        what = f"the guest used up its {fuel} units of fuel (`limits.fuel`)"
+    found = Trapped(what, hint=where)
+    found.backtrace = tuple(frames)
+    return found
 
 
 def _frames(error: int) -> list[str]:

@@ -1,0 +1,42 @@
+"""What message after message leaves in the process, for each thing that a hostile guest does.
+
+100,000 of each, for at most `SECONDS` of them; `DRAGOMAN_SOAK` sets another number of seconds. The aim is nothing: no
+memory, no file descriptor, no instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Final
+
+from tests.faults.soaking import ENDLESS, HEAVY, QUICK, soak
+
+from benchmarks.report import Figure, report
+
+MESSAGES: Final = 100_000
+SECONDS: Final = float(os.environ.get("DRAGOMAN_SOAK", "10"))
+#: Seconds after which what never ends is ended.
+DEADLINE: Final = 0.02
+GROUPS: Final = ((QUICK, 30.0), (ENDLESS, DEADLINE), (HEAVY, 30.0))
+
+
+async def measure() -> None:
+    """Print the figures of each as soon as it is done."""
+    for guests, deadline in GROUPS:
+        for guest, orders in guests.items():
+            for order in orders:
+                found = await soak(guest, order, MESSAGES, seconds=SECONDS, deadline=deadline)
+                name = f"{guest} {order}, {found.messages:,} messages"
+                report(
+                    "soak",
+                    [
+                        Figure(f"growth, {name}", found.bytes / 2**20, "MiB", target="<= 4"),
+                        Figure(f"file descriptors, {name}", found.files, "", target="<= 0"),
+                        Figure(f"instances, {name}", found.instances, "", target="<= 0"),
+                    ],
+                )
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())
