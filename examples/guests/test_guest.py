@@ -29,8 +29,9 @@ class Guest(unittest.IsolatedAsyncioTestCase):
             shutil.copy(HERE / "dragoman.toml", config)
             shutil.copy(HERE / "guest.wasm", folder)
             async with host(config), dragoman.connect(config, client="shop") as client:
-                for number, body in enumerate(BODIES):
-                    await client.publish("orders", body, metadata={"message-id": str(number)})
+                for number, (case, body) in enumerate(zip(CASES, BODIES, strict=True)):
+                    key = case.get("order", {}).get("id")
+                    await client.publish("orders", body, key=key, metadata={"message-id": str(number)})
                 dead = await received(client, "dead.orders", sum("error" in case for case in CASES))
                 routed = {}
                 for channel in sorted({case["channel"] for case in CASES if "channel" in case}):
