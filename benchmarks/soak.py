@@ -7,6 +7,7 @@ memory, no file descriptor, no instance.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Final
 
@@ -39,4 +40,6 @@ async def measure() -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("tests").addHandler(logging.NullHandler())
+    logging.getLogger("tests").propagate = False
     asyncio.run(measure())

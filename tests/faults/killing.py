@@ -111,7 +111,7 @@ class Found:
                     self.times[body] += 1
                 await subscription.accept(*deliveries)
 
-    async def at_least(self, count: int, seconds: float = 120) -> None:
+    async def at_least(self, count: int, seconds: float = 250) -> None:
         """Wait until so many different ones have come."""
         async with asyncio.timeout(seconds):
             while len(self.times) < count:  # noqa: ASYNC110 - it has no event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Semaphore
+from asyncio import Semaphore, sleep
 from collections.abc import Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +16,15 @@ from dragoman.handlers.component.values import Writer
 if TYPE_CHECKING:
     from dragoman.handlers.component.program import Export, Program
 
-#: Units of fuel (roughly instructions) after which it is looked at whether a guest must let the event loop run: about a
-#: millisecond.
-_SLICE: Final = 10_000_000
-#: The same for a guest that may call the system, whose calls take microseconds and no fuel.
-_SYSTEM_SLICE: Final = 100_000
-#: Seconds for which a guest may go on before it must let the event loop run.
-_TURN: Final = 0.002
+#: Units of fuel (roughly instructions) after which a guest that computes lets the event loop run: about a quarter of a
+#: millisecond. What the host does for a message takes a dozen passes of the loop, and waits for one slice in each.
+_SLICE: Final = 2_000_000
+#: The same for a guest that may call the system, whose calls take microseconds and no fuel; and for any at first, since
+#: many of them may begin at once.
+_SHORT_SLICE: Final = 100_000
+#: Seconds for which a guest may go on before it must let the event loop run; and those of the first time.
+_TURN: Final = 0.0005
+_FIRST: Final = 0.0003
 #: What each text that a guest hands over counts for besides its bytes: about what it takes in the host's memory.
 _TEXT: Final = 256
 _UNLIMITED_FUEL: Final = 2**63 - 1
@@ -70,13 +72,13 @@ class Instance:
         self.session: Any = None
         self.until = 0.0
         self.handed = 0
-        self._slice = _SYSTEM_SLICE if program.wasi else _SLICE
+        self._slice = _SHORT_SLICE if program.wasi else _SLICE
         self._store: int = capi.store_new(program.engine.pointer, 0, 0)
         self.context: int = capi.store_context(self._store)
         program.engine.live[self.context] = self
         limits = program.limits
         capi.store_limits(self._store, limits.memory, limits.table_elements, limits.instances, _TABLES, _MEMORIES)
-        capi.context_yield_interval(self.context, self._slice)
+        capi.context_yield_interval(self.context, _SHORT_SLICE)
         capi.context_fuel(self.context, limits.fuel or _UNLIMITED_FUEL)
         self.output = program.wasi.enter(self.context) if program.wasi else None
 
@@ -128,6 +130,7 @@ class Instance:
         """Give the next call its whole budget."""
         if not self.objects:
             self.handed = 0
+        capi.context_yield_interval(self.context, _SHORT_SLICE)
         capi.context_fuel(self.context, self._program.limits.fuel or _UNLIMITED_FUEL)
 
     def keep(self, value: Any) -> int:
@@ -194,18 +197,22 @@ class Instance:
         self.escaped = None
         self.broken = True
         try:
-            self.until = monotonic() + _TURN
+            self.until = monotonic() + _FIRST
+            slice_ = _SHORT_SLICE
             while not poll(future):
-                short = self._slice < _SLICE
                 if self._operation is not None:
                     await self._operate()
-                    short = True  # it may have been done without waiting for anything
-                if short and monotonic() <= self.until:
+                    # It may have been done without waiting for anything.
+                    if monotonic() > self.until:
+                        await sleep(0)
+                        self.until = monotonic() + _TURN
+                    continue
+                if slice_ == _SHORT_SLICE and monotonic() <= self.until:
                     continue
                 await self._program.turns.next()
-                if self._hurried:
-                    self._hurried = False
-                    capi.context_yield_interval(self.context, self._slice)
+                if self._hurried or slice_ != self._slice:
+                    self._hurried, slice_ = False, self._slice
+                    capi.context_yield_interval(self.context, slice_)
                 self.until = monotonic() + _TURN
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
