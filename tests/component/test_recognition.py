@@ -30,6 +30,9 @@ ASYNCHRONOUS = """(component
         ("older", "core", "0.2.0-draft"),
         ("upper-wasmcloud", "wasmcloud", "0.2.0"),
         ("wasmcloud-0.1", "wasmcloud", "0.1.0"),
+        ("upper-topics", "topics", "0.2.0-draft"),
+        ("upper-formats", "formats", "0.2.0-draft"),
+        ("upper-events", "events", None),
     ],
 )
 def test_inspection_shows_the_generation(name: str, generation: str, version: str | None) -> None:
@@ -41,7 +44,16 @@ def test_inspection_shows_the_generation(name: str, generation: str, version: st
 
 
 @pytest.mark.parametrize("version", ["", "@0.1.0", "@0.2.0", "@0.2.0-draft", "@1.0.0-rc.1"])
-@pytest.mark.parametrize(("name", "generation"), [("upper-wasmcloud", "wasmcloud"), ("upper", "core")])
+@pytest.mark.parametrize(
+    ("name", "generation"),
+    [
+        ("upper-wasmcloud", "wasmcloud"),
+        ("upper", "core"),
+        ("upper-topics", "topics"),
+        ("upper-formats", "formats"),
+        ("upper-events", "events"),
+    ],
+)
 def test_versions_decide_nothing(name: str, generation: str, version: str) -> None:
     """Not even where two generations share one."""
     text = re.sub(r"(messaging/[a-z-]+)(@[^\"]+)?\"", rf'\1{version}"', source(name))

@@ -14,7 +14,6 @@ Source: CloudEvents 1.0.2 and its protocol bindings.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -90,13 +89,13 @@ def _media_type(content_type: str) -> str:
 def _structured(message: Message) -> tuple[dict[str, str], bytes, Metadata] | None:
     try:
         event = json.loads(message.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or not all(isinstance(event.get(name), str) for name in REQUIRED):
         return None
     try:
         data = _data(event)
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         return None
     attributes = dict(_attributes(event))
     if "data" in event:
