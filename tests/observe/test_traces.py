@@ -59,9 +59,9 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
-def configuration(folder: Path, module: str, **observe: str) -> Config:
+def configuration(folder: Path, module: str, sends: str = "direct", **observe: str) -> Config:
     """Two handlers in a row, and one that answers."""
-    common = {"client": "shop", "retry": {"backoff": "1ms"}}
+    common = {"client": "shop", "retry": {"backoff": "1ms"}, "sends": sends}
     return Config.model_validate(
         {
             "clients": {"shop": {"adapter": "embedded", "path": str(folder / "shop.db")}},
@@ -150,6 +150,24 @@ async def test_a_request_and_its_reply_are_in_one_trace(
     assert answered.parent is not None
     assert answered.parent.span_id == asked.context.span_id
     assert f"{asked.context.trace_id:032x}" in (reply.get("traceparent") or "")
+
+
+async def test_what_is_held_until_its_handler_succeeds_is_of_its_trace(
+    spans: InMemorySpanExporter, tmp_path: Path, module: str
+) -> None:
+    """In outbox mode a send goes out when the try is over; it leads to the try all the same."""
+    out = await handled(configuration(tmp_path, module, "outbox"), tmp_path, b"good")
+    (program,) = named(spans, "program")
+    (first,), (created,) = named(spans, "process in"), named(spans, "create second")
+    assert program.context is not None
+    assert first.context is not None
+    assert created.parent is not None
+    assert created.context is not None
+    assert created.parent.span_id == first.context.span_id
+    parents = {span.parent.span_id for span in named(spans, "process second") if span.parent}
+    assert parents == {created.context.span_id}
+    assert all(f"{program.context.trace_id:032x}" in (message.get("traceparent") or "") for message in out)
+    assert {span.context.trace_id for span in spans.get_finished_spans() if span.context} == {program.context.trace_id}
 
 
 async def test_traces_can_be_turned_off(spans: InMemorySpanExporter, tmp_path: Path, module: str) -> None:

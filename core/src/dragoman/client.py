@@ -145,6 +145,13 @@ class Client:
                 if not isinstance(error, ConnectionLost) or now >= deadline:
                     raise told from error.__cause__
 
+    def created(self, channel: Channel, messages: Sequence[Message]) -> Sequence[Message]:
+        """Messages that will be published later, as parts of the trace that is under way now. Never blocks."""
+        if self._traces is None:
+            return messages
+        with self._traces.sending(self.type, channel, messages, "create") as traced:
+            return traced
+
     @asynccontextmanager
     async def subscribe(
         self,

@@ -89,8 +89,9 @@ class OutboxContext(HandlingContext):
         sender = self._outlet.clients[self._outlet.client]
         return self._counted(0, sender, partial(self._hold_reply, sender, to, as_messages(replies)))
 
-    async def _hold(self, sender: Client, channel: Channel, messages: list[Message]) -> None:
-        self._take(messages)
+    async def _hold(self, sender: Client, channel: Channel, given: Sequence[Message]) -> None:
+        self._take(given)
+        messages = list(sender.created(channel, given))
         # Of a batch some may go back while others are accepted, so what it sends is one with none of them.
         apart = self._place is None or not self._place.transactional or len(self._given) > 1
         if apart or sender.name != self._outlet.client:
@@ -102,8 +103,9 @@ class OutboxContext(HandlingContext):
         else:
             self.sends.append((channel, messages))
 
-    async def _hold_reply(self, sender: Client, to: Message, replies: list[Message]) -> None:
-        self._take(replies)
+    async def _hold_reply(self, sender: Client, to: Message, given: Sequence[Message]) -> None:
+        self._take(given)
+        replies = sender.created(Channel(to.get("reply-to") or "?"), given)
         self._before.append((len(replies), sender, partial(sender.reply, to, *replies)))
 
     def _take(self, messages: Sequence[Message]) -> None:

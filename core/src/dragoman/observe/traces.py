@@ -53,7 +53,15 @@ class Traces:
     def sending(
         self, type_: AdapterType, channel: Channel, messages: Sequence[Message], operation: str = "send"
     ) -> Iterator[Sequence[Message]]:
-        """A span for sending messages; gives them with what leads their receiver to it."""
+        """A span for sending messages; gives them with what leads their receiver to it.
+
+        What belongs to a trace already keeps it where nothing else is under way: a dead letter, and what was held until
+        its handler succeeded.
+        """
+        under_way = self._trace.get_current_span().get_span_context().is_valid
+        if not under_way and messages and all(message.get("traceparent") for message in messages):
+            yield messages
+            return
         about = _about(type_, channel, messages, operation, "create" if operation == "create" else "send")
         kind = self._trace.SpanKind.PRODUCER
         with self._tracer.start_as_current_span(
