@@ -16,7 +16,7 @@ from dragoman.host.context import Outlet
 from dragoman.host.counters import Counters
 from dragoman.host.outage import BACKOFF, one_line
 from dragoman.host.settling import RELEASE, Settling
-from dragoman.host.source import Address
+from dragoman.host.work import Address
 from dragoman.message import Channel, Message
 
 #: How many of these subscriptions a handler has open at once.

@@ -13,7 +13,7 @@ from dragoman.message import Channel, Message
 
 if TYPE_CHECKING:
     from dragoman.host.dead_letters import Failure
-    from dragoman.host.source import Address
+    from dragoman.host.work import Address
 
 #: Random bytes in a receipt: nobody guesses one in the time that a try has.
 _BYTES: Final = 16

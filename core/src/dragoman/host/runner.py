@@ -23,9 +23,10 @@ from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
 from dragoman.host.outbox import OutboxContext
 from dragoman.host.policy import Policy
-from dragoman.host.source import BATCH, Address, Source
+from dragoman.host.source import BATCH, Source
 from dragoman.host.subscriptions import Subscriptions
 from dragoman.host.wishes import Wishes
+from dragoman.host.work import Address
 from dragoman.message import Message
 
 _log: Final = logging.getLogger("dragoman.host")

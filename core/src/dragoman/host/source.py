@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
-from dragoman.client import Client, Subscription
+from dragoman.client import Subscription
 from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
@@ -20,7 +19,7 @@ from dragoman.host.lanes import Lanes
 from dragoman.host.outage import Outage, one_line
 from dragoman.host.outbox import Outbox, Sends
 from dragoman.host.settling import RELEASE, Settling, passes
-from dragoman.message import Channel
+from dragoman.host.work import Address, Work
 
 #: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
 #: broker.
@@ -29,50 +28,6 @@ BATCH: Final = 128
 #: Seconds after which what a source waits for is looked at again, so that the counters say what it is by now.
 _NEWS: Final = 5.0
 _log: Final = logging.getLogger("dragoman.host")
-
-
-class Work(Protocol):
-    """The handler that a source works for."""
-
-    @property
-    def places(self) -> int:
-        """How many deliveries it handles at once."""
-        ...
-
-    @property
-    def window(self) -> int:
-        """How many deliveries it can do with now: those that it handles, and those that it soon will."""
-        ...
-
-    @property
-    def outbox(self) -> bool:
-        """Whether what it sends is held until it has succeeded."""
-        ...
-
-    def offer(self, source: Source, deliveries: Sequence[Delivery]) -> None:
-        """Take deliveries that may be handled now."""
-        ...
-
-    async def refused(self, source: Source, delivery: Delivery, error: BrokerError) -> Outcome | None:
-        """What becomes of a delivery whose sends the broker refuses for good; None: they are tried again."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a source subscribes.
-
-    Attributes:
-        client: with whom.
-        channel: to what.
-        group: in which group; None for a topic that everybody gets.
-        extensions: the broker's own settings for the subscription.
-    """
-
-    client: Client
-    channel: Channel
-    group: str | None
-    extensions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source:

@@ -12,8 +12,9 @@ from dragoman.config.model import HandlerConfig
 from dragoman.errors import Closed, NotGranted, NotHeld
 from dragoman.handlers.handler import Wanted
 from dragoman.host.context import Outlet
-from dragoman.host.source import Address, Source
+from dragoman.host.source import Source
 from dragoman.host.wishes import CHANNELS, Wishes, wishes
+from dragoman.host.work import Address
 from dragoman.message import Channel
 
 #: How many tokens a handler may have.
