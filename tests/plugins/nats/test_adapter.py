@@ -249,6 +249,17 @@ async def test_core_nats_is_at_most_once_and_says_what_it_cannot(nats: Nats, cha
         await adapter.close()
 
 
+async def test_a_url_may_choose_core_nats(nats: Nats, channel: Channel) -> None:
+    """`nats-core://` is a scheme of ours: the server is reached as with `nats://`."""
+    adapter = await connect_core(CoreSettings(url=nats.url.replace("nats://", "nats-core://")))
+    try:
+        async with adapter.subscribe(channel, GROUP) as subscription:
+            await adapter.publish(channel, [Message(b"x")])
+            assert [delivery.message.data for delivery in await subscription.receive(1)] == [b"x"]
+    finally:
+        await adapter.close()
+
+
 async def test_a_foreign_request_gets_its_reply(nats: Nats, channel: Channel) -> None:
     """nats-py's own `request` finds a handler of ours behind core NATS."""
     adapter = await connect_core(CoreSettings(url=nats.url))

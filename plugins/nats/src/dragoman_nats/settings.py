@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from dragoman import tls
 from dragoman.config.units import Duration
+
+_CORE: Final = "nats-core://"
 
 
 class CoreSettings(BaseModel):
@@ -50,8 +52,9 @@ class CoreSettings(BaseModel):
 
     @property
     def servers(self) -> list[str]:
-        """The servers' URLs."""
-        return [url.strip() for url in self.url.split(",") if url.strip()]
+        """The servers' URLs. The scheme `nats-core` is ours: it chooses the adapter, and means `nats` to nats-py."""
+        urls = (url.strip() for url in self.url.split(","))
+        return [f"nats://{url.removeprefix(_CORE)}" if url.startswith(_CORE) else url for url in urls if url]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
