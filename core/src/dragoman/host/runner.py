@@ -202,10 +202,12 @@ class Runner:
         return delivery.count + (failure.tries if failure else 0)
 
     async def _try(self, task: asyncio.Task[None], source: Source, deliveries: Sequence[Delivery]) -> None:
-        attempt = self._attempt(source, deliveries[0])
+        first = deliveries[0]
+        attempt = self._attempt(source, first) if source.failures else first.count
         context = self._made(self._outlet, source, deliveries, attempt)
         began = perf_counter()
-        error = await self._call([delivery.message for delivery in deliveries], context)
+        alone = len(deliveries) == 1
+        error = await self._call((first.message,) if alone else [one.message for one in deliveries], context)
         context.end()
         source.left(len(deliveries))
         if task in self._overdue:
