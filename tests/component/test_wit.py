@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.handlers.component.generations.core import GENERATION
+from dragoman.handlers.component.generations import core, events, formats, topics, wasmcloud
+from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.inspection import inspect
 from tests.component.harness import COMPILED
 from tests.guests.build import ROOT, guest
@@ -49,9 +50,21 @@ def test_no_package_is_left_out() -> None:
     assert {str(path.parent.relative_to(WIT)) for path in WIT.rglob("*.wit")} == set(WORLDS)
 
 
-def test_the_host_provides_what_the_package_says() -> None:
+@pytest.mark.parametrize(
+    ("name", "generation"),
+    [
+        ("scripted", core.GENERATION),
+        ("events", events.GENERATION),
+        ("formats", formats.LATER),
+        ("formats-2023-06", formats.EARLIER),
+        ("topics", topics.LATER),
+        ("wasmcloud", wasmcloud.GENERATION),
+    ],
+)
+def test_the_host_provides_what_the_package_says(name: str, generation: Generation) -> None:
     """Every function of the package, as a guest built from it imports it, is provided, and no other is."""
-    imports = inspect(guest("scripted"), cache=COMPILED).imports
-    for interface, functions in GENERATION.provides.items():
-        text = imports[f"wasi:messaging/{interface}@0.2.0-draft"]
-        assert set(re.findall(r"^(\S+): ", text, re.MULTILINE)) == set(functions)
+    imports = inspect(guest(name), cache=COMPILED).imports
+    found = {parts.interface: text for full, text in imports.items() if (parts := InterfaceName.parse(full))}
+    for interface, functions in generation.provides.items():
+        older = {"request-multi"} if name == "wasmcloud" else set()
+        assert set(re.findall(r"^(\S+): ", found[interface], re.MULTILINE)) == set(functions) - older
