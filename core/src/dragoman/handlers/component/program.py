@@ -54,12 +54,12 @@ class Program:
         self.thin: Collection[str] = ()
         self._indexes: list[int] = []
 
-    def export(self, interface: str, name: str, type_: FunctionType) -> Export:
-        """A function that the component exports in an interface."""
+    def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
+        """A function that the component exports, by itself or in an interface."""
         values = self.linker.values
-        if (own := label(interface, name)) in self.thin:
+        if interface and (own := label(interface, name)) in self.thin:
             interface, name, values = EXPORTS, own, self.linker.thin
-        outer = self._index(0, interface)
+        outer = self._index(0, interface) if interface else 0
         writers = tuple(values.writer(parameter) for _, parameter in type_.parameters)
         read = values.reader(type_.result) if type_.result else None
         return Export(self._index(outer, name), writers, read)
