@@ -133,7 +133,7 @@ async def test_every_error_reaches_the_guest_as_the_case_that_fits(
         assert context.answer == {"case": case, "text": str(error)}
 
 
-@pytest.mark.parametrize("case", [*{*CASES.values(), "UnexpectedError"}])
+@pytest.mark.parametrize("case", sorted({*CASES.values(), "UnexpectedError"}))
 async def test_errors_of_the_guest(components: Components, context: Recorder, case: str) -> None:
     """Each fails the try, and one that begins with `rejected:` asks for no further one."""
     handler = await opened(components, "events", instances="reuse")
