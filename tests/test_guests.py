@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_a_new_guest_does_what_the_table_says(language: str, generation: str) ->
     """As a project by itself: built, run in a host by its own test, each case counted."""
     folder = project(language, generation)
     assert "OK" in run(folder, language, sys.executable, "test_guest.py")
+
+
+@pytest.mark.parametrize("language", LOGIC)
+def test_a_tool_that_is_missing_is_told_in_one_line(language: str, tmp_path: Path) -> None:
+    """With where to read what is needed; no traceback."""
+    guests.compose(language, "core", tmp_path / "guest")
+    python = tmp_path / "bin" / "python"  # no program is beside it
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    command = [python, "build.py"]
+    environment = {"PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path / "guest", env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith(" is missing; what is needed stands at the top of build.py\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("language", BUILT)

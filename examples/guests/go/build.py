@@ -15,7 +15,11 @@ WORLD = "messaging-core"
 def run(*command, **environment):
     """Run a program here, or end with what it says."""
     print(*command)
-    if code := subprocess.run(command, cwd=HERE, env={**os.environ, **environment}, check=False).returncode:
+    try:
+        code = subprocess.run(command, cwd=HERE, env={**os.environ, **environment}, check=False).returncode
+    except FileNotFoundError:
+        raise SystemExit(f"{command[0]} is missing; what is needed stands at the top of build.py") from None
+    if code:
         raise SystemExit(code)
 
 

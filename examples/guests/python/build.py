@@ -12,4 +12,8 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH",
 
 command = ["componentize-py", "-d", "wit", "-w", WORLD, "componentize", "app", "-o", "guest.wasm"]
 print(*command)
-raise SystemExit(subprocess.run(command, cwd=HERE, env={**os.environ, "PATH": PATH}, check=False).returncode)
+try:
+    done = subprocess.run(command, cwd=HERE, env={**os.environ, "PATH": PATH}, check=False)
+except FileNotFoundError:
+    raise SystemExit(f"{command[0]} is missing; what is needed stands at the top of build.py") from None
+raise SystemExit(done.returncode)

@@ -20,7 +20,11 @@ FLAGS = [*TARGET, "-std=c11", "-Os", "-Wall", "-Wextra"]
 def run(*command):
     """Run a program here, or end with what it says."""
     print(*command)
-    if code := subprocess.run(command, cwd=HERE, check=False).returncode:
+    try:
+        code = subprocess.run(command, cwd=HERE, check=False).returncode
+    except FileNotFoundError:
+        raise SystemExit(f"{command[0]} is missing; what is needed stands at the top of build.py") from None
+    if code:
         raise SystemExit(code)
 
 
