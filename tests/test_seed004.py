@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import pytest
 from dragoman.adapter import Start
 from dragoman.client import Client, Subscription
 from dragoman.config.model import Config
+from dragoman.host.counters import Counters
 from dragoman.host.host import Host
 from dragoman.message import Message
 from dragoman.plugins import load_plugins
@@ -25,10 +27,15 @@ from tests.host.running import until
 
 SEED = ROOT / "examples" / "guests" / "seed004"
 LANGUAGES = ["c", "go", "rust"]
-#: Not MQTT: there c's send is refused while nobody is subscribed to d, and the guest is only while it receives from it.
-BROKERS = ["embedded", "kafka", "rabbitmq", "nats"]
-#: What the document's channels are for each: they have fixed names, so each test leaves them empty.
-GROUP = "seed"
+BROKERS = ["embedded", "kafka", "rabbitmq", "mosquitto", "nats"]
+#: On Kafka each change of what is heard settles the group anew, which takes seconds: there one language will do, and
+#: `DRAGOMAN_SEED=all` runs the others.
+COMBINATIONS = [
+    (broker, language)
+    for broker in BROKERS
+    for language in LANGUAGES
+    if broker != "kafka" or language == "rust" or os.environ.get("DRAGOMAN_SEED") == "all"
+]
 QUICK: dict[str, dict[str, Any]] = {"kafka": {"create_topics": True}, "nats": {"ack_wait": "5s"}}
 
 
@@ -39,7 +46,7 @@ def _settings(request: pytest.FixtureRequest, name: str, folder: Path) -> dict[s
 
 
 @asynccontextmanager
-async def _host(language: str, settings: dict[str, Any], dead: str, folder: Path) -> AsyncIterator[Host]:
+async def _host(name: str, language: str, settings: dict[str, Any], dead: str, folder: Path) -> AsyncIterator[Host]:
     handler = {
         "component": SEED / language / "guest.wasm",
         "client": "some-broker",
@@ -48,7 +55,7 @@ async def _host(language: str, settings: dict[str, Any], dead: str, folder: Path
         "abandoned": "dead-letter",
         "dead_letter": dead,
     }
-    config = Config.model_validate({"clients": {"some-broker": settings}, "handlers": {GROUP: handler}})
+    config = Config.model_validate({"clients": {"some-broker": settings}, "handlers": {name: handler}})
     async with Host(config, plugins=load_plugins(), folder=folder) as host:
         yield host
 
@@ -58,46 +65,53 @@ async def _bodies(subscription: Subscription, count: int) -> list[bytes]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize(("broker", "language"), COMBINATIONS)
 async def test_the_guest_does_what_its_comments_say(
     request: pytest.FixtureRequest, tmp_path: Path, broker: str, language: str
 ) -> None:
     """A message on a unsubscribes and abandons, c sends to d and completes, b receives from d and completes."""
+    # The document's channels have fixed names, so each test leaves them empty; but a session of MQTT keeps what it had.
+    group = f"seed-{uuid4().hex[:8]}" if broker == "mosquitto" else "seed"
     dead = f"dead-{uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         client: Client = await connected(stack, "test", **_settings(request, broker, tmp_path))
         letters = await stack.enter_async_context(client.subscribe(dead, group="test"))
         settings = _settings(request, broker, tmp_path)
-        host = await stack.enter_async_context(_host(language, settings, dead, tmp_path))
-        counters = host.counters[GROUP]
+        host = await stack.enter_async_context(_host(group, language, settings, dead, tmp_path))
+        counters = host.counters[group]
 
+        if broker == "mosquitto":  # it keeps nothing for d before somebody has asked for it, and says so
+            await client.publish("b", Message(b"first"))
+            await until(lambda: counters.handled == 1, 60)
+        before = counters.handled
         await client.publish("c", Message(b"c1"))
-        await until(lambda: counters.handled == 1, 60)
+        await until(lambda: counters.handled == before + 1, 60)
         assert counters.sent == 1
-        await _receive_greeting(client, host)
+        await _receive_greeting(client, counters)
         if broker == "embedded":  # there what a queue's readers had is still to be seen
             async with client.subscribe("topic:d", start=Start()) as sent:
                 assert await _bodies(sent, 1) == [b"hello from guest"]
 
         await client.publish("a", Message(b"a1"))
         assert await _bodies(letters, 1) == [b"a1"]
-        async with client.subscribe("a", group=GROUP) as unheard:
-            later = [b"later %d" % number for number in range(10)]
+        later = [b"later %d" % number for number in range(10)]
+        if broker == "mosquitto":  # the handler's session keeps them for later: nobody else gets them
             await client.publish("a", *map(Message, later))
-            assert await _bodies(unheard, 10) == later
+        else:
+            async with client.subscribe("a", group=group) as unheard:
+                await client.publish("a", *map(Message, later))
+                assert await _bodies(unheard, 10) == later
 
         before = counters.handled
         await client.publish("c", Message(b"c2"))  # b and c are still heard
         await until(lambda: counters.handled == before + 1, 60)
         assert counters.sent == 2
-        await _receive_greeting(client, host)
-        assert (counters.dead_lettered, counters.retried) == (1, 0)
+        await _receive_greeting(client, counters)
+        assert (counters.dead_lettered, counters.retried) == (1, 0)  # of what was on a later it has heard nothing
 
 
-async def _receive_greeting(client: Client, host: Host) -> None:
+async def _receive_greeting(client: Client, counters: Counters) -> None:
     """Publish to b until one of them has taken the greeting: each waits 100 ms for it."""
-    counters = host.counters[GROUP]
     start, sent = counters.handled, 0
     while counters.handled == start + sent and sent < 20:
         await client.publish("b", Message(b"b%d" % sent))
