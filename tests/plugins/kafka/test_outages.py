@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import errors as theirs
@@ -28,10 +29,22 @@ from tests.servers.ports import free_port
 GROUP = SubscribeOptions(group="g")
 
 
+@pytest.fixture
+async def patient(kafka: Server) -> AsyncIterator[KafkaAdapter]:
+    """A connection that waits as long as a server may take to start on a busy machine."""
+    connected = await KAFKA.connect(settings_for(kafka, timeout=90.0))
+    assert isinstance(connected, KafkaAdapter)
+    try:
+        yield connected
+    finally:
+        await connected.close()
+
+
 async def test_every_confirmed_message_survives_kills_of_the_server(
-    adapter: KafkaAdapter, kafka: Server, channel: Channel
+    patient: KafkaAdapter, kafka: Server, channel: Channel
 ) -> None:
     """Killed in the middle, with publishers and a subscriber at work: both go on by themselves, and nothing is lost."""
+    adapter = patient
     confirmed: list[str] = []
     done: list[str] = []
     await adapter.publish(channel, messages(1, first=10_000))
