@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dragoman.errors import ChannelNotFound, ConnectionLost, TimedOut
+from dragoman.errors import ChannelNotFound, Closed, ConnectionLost, TimedOut
 from dragoman.message import Message
 from dragoman.replies import Replies
 
@@ -76,3 +76,17 @@ async def test_what_sending_raises_is_told_and_forgotten() -> None:
     asking.cancel()
     await asyncio.wait([asking])
     assert "a" not in replies
+
+
+async def test_a_client_that_calls_a_cancelled_send_closed_has_timed_out() -> None:
+    """What the time-out cut short is told as a time-out, whatever the client makes of it."""
+    replies: Replies[str] = Replies()
+
+    async def send() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise Closed("the channel was closed") from None
+
+    with pytest.raises(TimedOut, match=r"no reply within 0.01 s"):
+        await replies.gather("a", send, where="rates", timeout=0.01, expected=1)

@@ -78,7 +78,7 @@ class Replies(Generic[K]):
                 while len(request.replies) < request.wanted and request.error is None:
                     request.changed.clear()
                     await request.changed.wait()
-        except TimeoutError:
+        except (TimeoutError, BrokerError):  # a client whose call is cancelled may say that its channel was closed
             if not limit.expired():
                 raise
         finally:
