@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -104,7 +104,7 @@ async def through_adapter(subscription: Subscription, *, limit: int = IN_FLIGHT,
 
 
 async def through_host(
-    client: Mapping[str, Any], channel: Channel, handler: Mapping[str, Any], *, in_hand: int = IN_FLIGHT
+    client: Mapping[str, Any], channel: Channel, handler: Mapping[str, Any], *, in_hand: int = IN_FLIGHT, batch: int = 0
 ) -> Measured:
     """The whole host: its clock stops when everything is settled.
 
@@ -113,8 +113,10 @@ async def through_host(
         channel: what has the messages.
         handler: `FUNCTION` or `COMPONENT`.
         in_hand: how many messages may be in hand at once, as others' prefetch.
+        batch: how many messages the function is given at once at most, two of them under way; 0 gives it one.
     """
-    work = {"client": "main", "subscribe": [str(channel)], "group": GROUP, "concurrency": in_hand - BATCH, **handler}
+    places = {"concurrency": 2, "batch": {"size": batch, "wait": 0.01}} if batch else {"concurrency": in_hand - BATCH}
+    work = {"client": "main", "subscribe": [str(channel)], "group": GROUP, **places, **handler}
     config = Config.model_validate({"clients": {"main": dict(client)}, "handlers": {"work": work}})
     clock = Clock()
     async with Host(config, plugins=load_plugins(), folder=Path()) as host:
@@ -131,20 +133,26 @@ async def nothing(message: Message, context: Context) -> None:
     """A handler that does nothing."""
 
 
+async def nothing_many(messages: Sequence[Message], _: Context) -> None:
+    """A handler of batches that does as little with each message."""
+    for message in messages:
+        await _handle(message.data)
+
+
 async def _handle(data: bytes) -> None:
     """The same, without the host."""
 
 
-def _function() -> dict[str, str]:
+def _function(function: Callable[..., Any]) -> dict[str, str]:
     """The handler, importable as a configuration names it."""
-    module = ModuleType(_MODULE)
-    module.nothing = nothing  # type: ignore[attr-defined]
-    sys.modules[_MODULE] = module
-    return {"python": f"{_MODULE}:nothing"}
+    module = sys.modules.setdefault(_MODULE, ModuleType(_MODULE))
+    setattr(module, function.__name__, function)
+    return {"python": f"{_MODULE}:{function.__name__}"}
 
 
-#: A Python function that does nothing.
-FUNCTION: Final[Mapping[str, Any]] = _function()
+#: A Python function that does nothing, and one for batches.
+FUNCTION: Final[Mapping[str, Any]] = _function(nothing)
+FUNCTION_MANY: Final[Mapping[str, Any]] = _function(nothing_many)
 
 
 def component() -> Mapping[str, Any]:

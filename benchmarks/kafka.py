@@ -19,6 +19,7 @@ import dragoman
 from benchmarks.consuming import (
     BODY,
     FUNCTION,
+    FUNCTION_MANY,
     GROUP,
     Clock,
     component,
@@ -148,8 +149,8 @@ async def _adapter_consumes(url: str) -> Measured:
         await opened.close()
 
 
-async def _host_consumes(url: str, handler: Any) -> Measured:
-    return await through_host({"url": url}, await _filled(url), handler, in_hand=2 * PER_COMMIT)
+async def _host_consumes(url: str, handler: Any, *, batch: int = 0) -> Measured:
+    return await through_host({"url": url}, await _filled(url), handler, in_hand=2 * PER_COMMIT, batch=batch)
 
 
 def consumers(url: str) -> dict[str, Run]:
@@ -162,6 +163,7 @@ def consumers(url: str) -> dict[str, Run]:
         "FastStream batch": lambda: _faststream_consumes(url, "batch"),
         "dragoman adapter": lambda: _adapter_consumes(url),
         "dragoman": lambda: _host_consumes(url, FUNCTION),
+        "dragoman batch": lambda: _host_consumes(url, FUNCTION_MANY, batch=PER_COMMIT),
         "dragoman component": lambda: _host_consumes(url, component()),
     }
 
@@ -198,6 +200,8 @@ def main() -> None:
         "FastStream batch": "",
     }
     rows += consumed(rates, targets, component={"FastStream each": "> 1", "FastStream per 500": "> 1"})
+    batches = {"aiokafka getmany": "", "FastStream batch": ">= 2.5"}
+    rows += figures("consume", rates, "dragoman batch", batches)[-len(batches) :]
     report("kafka", rows)
 
 

@@ -78,8 +78,8 @@ class Latencies:
 
 def _index(microseconds: int) -> int:
     """Exact below two times `_STEPS`, then `_STEPS` buckets for each doubling."""
-    shift = max(microseconds.bit_length() - _STEP_BITS - 1, 0)
-    return shift * _STEPS + (microseconds >> shift)
+    shift = microseconds.bit_length() - _STEP_BITS - 1
+    return shift * _STEPS + (microseconds >> shift) if shift > 0 else microseconds
 
 
 def _upper(index: int) -> int:

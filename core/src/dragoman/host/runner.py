@@ -135,7 +135,8 @@ class Runner:
         return await self.policy.refused(source, delivery, error)
 
     def _await_turn(self, source: Source, deliveries: Sequence[Delivery]) -> None:
-        self._ready.extend([(source, delivery) for delivery in deliveries])
+        for delivery in deliveries:
+            self._ready.append((source, delivery))
 
     # Places and deadlines
 

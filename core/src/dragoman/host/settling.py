@@ -53,8 +53,9 @@ class Settling:
         sends: Sequence[tuple[Channel, Sequence[Message]]] = (),  # noqa: ARG002 - for those that can, in `outbox.py`
     ) -> None:
         """This became of a delivery that is in hand, and this is to go out with it. Never blocks."""
+        if not self._outcomes:
+            self.changed.set()
         self._outcomes.append((delivery, outcome))
-        self.changed.set()
         if self.failures:
             self.failures.pop(delivery, None)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Sequence
-from typing import Any
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as theirs
@@ -16,6 +18,9 @@ from aiokafka import errors as theirs
 from dragoman.adapter import Delivery, Outcome, Release
 from dragoman.errors import Closed
 from dragoman_kafka.errors import translate_connection
+
+#: Seconds from one commit to the next where little was settled: a commit costs as much computing as ten quick messages.
+_APART: Final = 0.01
 
 
 class Progress:
@@ -99,11 +104,17 @@ class Commits:
         self._waiting: dict[Progress, None] = {}
         self._next: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._urgent = asyncio.Event()
+        self._began = 0.0
 
-    async def commit(self, changed: Iterable[Progress]) -> None:
+    async def commit(self, changed: Iterable[Progress], *, little: bool = False) -> None:
         """Return when the broker knows how far these are. What was taken away meanwhile is left out.
 
         Cancelling it does not stop the commit.
+
+        Args:
+            changed: what has changed.
+            little: nobody waits for this, and more is to come: no commit right after the last one.
 
         Raises:
             ConnectionLost: no answer in time; the deliveries may come again.
@@ -116,6 +127,8 @@ class Commits:
             self._next = asyncio.get_running_loop().create_future()
             # Nobody may be left to look at it.
             self._next.add_done_callback(lambda done: done.exception())
+        if not little:
+            self._urgent.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"commit of {self._where}")
         await asyncio.shield(self._next)
@@ -123,8 +136,10 @@ class Commits:
     async def _run(self) -> None:
         try:
             while self._next is not None:
+                await self._pause()
                 done, self._next = self._next, None
                 changed, self._waiting = self._waiting, {}
+                self._began = monotonic()
                 try:
                     async with self.turn:
                         await self._commit([progress for progress in changed if not progress.lost])
@@ -137,6 +152,15 @@ class Commits:
                     done.set_result(None)
         finally:
             self._task = None
+
+    async def _pause(self) -> None:
+        """Until enough time has passed since the last commit, or somebody waits for this one."""
+        early = self._began + _APART - monotonic()
+        if early > 0 and not self._urgent.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(early):
+                    await self._urgent.wait()
+        self._urgent.clear()
 
     async def _commit(self, changed: list[Progress]) -> None:
         positions = {progress: progress.position for progress in changed}

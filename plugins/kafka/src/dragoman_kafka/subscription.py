@@ -29,6 +29,10 @@ _IDLE_MS: Final = 2000
 _BACKOFF: Final = 0.2
 #: The share of the rebalance timeout that is for what is in hand; the rest is for committing and joining again.
 _SHARE_IN_HAND: Final = 0.7
+#: The share of what may be in hand below which little was settled at once.
+_LITTLE: Final = 0.125
+#: From so many on, somebody settles in passing what many tasks have done.
+_FEW: Final = 8
 
 
 class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -192,7 +196,15 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         self._settled.set()
         behind = [progress for progress in changed if progress.behind]
         if behind:
-            await self._commits.commit(behind)
+            await self._commits.commit(behind, little=self._is_little(len(outcomes)))
+
+    def _is_little(self, settled: int) -> bool:
+        """Whether so many were settled that there will be more in a moment, and so few that these take nobody's place.
+
+        Whoever settles one by one, or all that it has, is waiting for it.
+        """
+        in_hand = sum(progress.in_hand for progress in self._progress.values())
+        return _FEW <= settled < min(in_hand, self._prefetch * _LITTLE)
 
     def _check(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         if self._closing is not None:
