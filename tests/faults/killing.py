@@ -20,6 +20,13 @@ from tests.guests.build import ROOT, component, source
 KEYS = 50
 #: What a handler of the default concurrency has in hand at most: 16, and one batch of 128.
 IN_HAND = 16 + 128
+#: What a client of a broker needs besides its URL so that a member that died is missed soon.
+QUICK: dict[str, dict[str, Any]] = {
+    "kafka": {"create_topics": True, "session_timeout": "6s", "rebalance_timeout": "5s", "timeout": "10s"},
+    "rabbitmq": {"heartbeat": 2},
+    "mosquitto": {"keepalive": 2},
+    "nats": {"ack_wait": "2s"},
+}
 
 _HANDLER = """
 async def work(message, context):

@@ -6,11 +6,10 @@ import asyncio
 import os
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.faults.killing import IN_HAND, Case, gathering, publish
+from tests.faults.killing import IN_HAND, QUICK, Case, gathering, publish
 from tests.faults.process import STEPS
 from tests.servers import Server
 
@@ -18,13 +17,6 @@ from tests.servers import Server
 SEED = os.environ.get("DRAGOMAN_SEED", "1")
 MESSAGES = 5_000
 KILLS = 10
-#: What a client of a broker needs besides its URL so that a member that died is missed soon.
-QUICK: dict[str, dict[str, Any]] = {
-    "kafka": {"create_topics": True, "session_timeout": "6s", "rebalance_timeout": "5s", "timeout": "10s"},
-    "rabbitmq": {"heartbeat": 2},
-    "mosquitto": {"keepalive": 2},
-    "nats": {"ack_wait": "2s"},
-}
 
 
 @pytest.mark.timeout(300)

@@ -6,10 +6,13 @@ path = guest("upper")
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import wasmtime
@@ -37,15 +40,16 @@ def guest(name: str) -> Path:
     files = [*sorted((HERE / folder).glob("*.py")), *sorted(wit.glob("*.wit"))]
     tool = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if "componentize-py" in line)
     path = _place(name, b"".join(file.read_bytes() for file in files) + tool.encode())
-    if not path.exists():
-        draft = _draft(path)
-        command = Path(sys.executable).with_name("componentize-py")
-        subprocess.run(
-            [command, "-d", wit, "-w", world, "componentize", "app", "-p", HERE / folder, "-o", draft],
-            check=True,
-            capture_output=True,
-        )
-        draft.replace(path)
+    with alone(path):
+        if not path.exists():
+            draft = _draft(path)
+            command = Path(sys.executable).with_name("componentize-py")
+            subprocess.run(
+                [command, "-d", wit, "-w", world, "componentize", "app", "-p", HERE / folder, "-o", draft],
+                check=True,
+                capture_output=True,
+            )
+            draft.replace(path)
     return path
 
 
@@ -62,6 +66,15 @@ def component(name: str, text: str) -> Path:
         draft.write_bytes(wasmtime.wat2wasm(text))
         draft.replace(path)
     return path
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time make that file: it takes long, and several that run tests want the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _place(name: str, source: bytes) -> Path:

@@ -1,10 +1,12 @@
 """A guest of the `events` generation that does what an event says.
 
 A body is JSON, an object with the name of a function below and its arguments. What the function returns goes to the
-queue `answers` as JSON. With `"catch": true` an error of a call goes there too; without, the handler returns it.
+queue that its environment's `ANSWERS` names, or `answers`, as JSON. With `"catch": true` an error of a call goes there
+too; without, the handler returns it.
 """
 
 import json
+import os
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -77,6 +79,5 @@ class Handler(exports.Handler):
                 raise
             result = {"case": type(error.value).__name__.removeprefix("MessagingError_"), "text": error.value.value}
         body = json.dumps(result).encode()
-        pub.publish(
-            Channel_Queue("answers"), Event("1.0", "answer", "/guest", "1", body, "text/json", None, None, None, None)
-        )
+        answer = Event("1.0", "answer", "/guest", "1", body, "text/json", None, None, None, None)
+        pub.publish(Channel_Queue(os.environ.get("ANSWERS", "answers")), answer)

@@ -1,9 +1,9 @@
 """A guest of the `formats` generation, in both of its forms, that does what messages say.
 
 A body is JSON, an object with the name of a function below and its arguments. What the functions return goes to the
-channel `answers` as JSON, all answers of a call in one batch. With `"catch": true` an error of a call goes there too;
-without, the handler returns it. It wants to hear what its environment's `CHANNELS` says, with the pairs of
-`EXTENSIONS`; without these, `in`.
+channel that its environment's `ANSWERS` names, or `answers`, as JSON, all answers of a call in one batch. With
+`"catch": true` an error of a call goes there too; without, the handler returns it. It wants to hear what its
+environment's `CHANNELS` says, with the pairs of `EXTENSIONS`; without these, `in`.
 """
 
 import json
@@ -146,7 +146,7 @@ class MessagingGuest(exports.MessagingGuest):
         global calls  # noqa: PLW0603 - what one instance has seen
         calls = len(messages)
         answers = [Message(json.dumps(done(message)).encode(), FormatSpec.RAW, None) for message in messages]
-        producer.send(connected(), "answers", answers)
+        producer.send(connected(), os.environ.get("ANSWERS", "answers"), answers)
 
 
 def done(message):

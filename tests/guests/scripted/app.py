@@ -1,7 +1,7 @@
 """A guest in Python that does what a message says: JSON, an object with the name of a function below and its arguments.
 
-What the function returns goes to the channel `answers` as JSON. With `"catch": true` an error of a call goes there too;
-without, the handler returns it.
+What the function returns goes to the channel that its environment's `ANSWERS` names, or `answers`, as JSON. With
+`"catch": true` an error of a call goes there too; without, the handler returns it.
 """
 
 import json
@@ -41,6 +41,12 @@ def forward(message, topic):
     """Send the message on as it is."""
     with Client.connect("default") as client:
         producer.send(client, topic, message)
+
+
+def send(message, topic, body):
+    """Send a message of one's own."""
+    with Client.connect("default") as client:
+        producer.send(client, topic, Message(body.encode()))
 
 
 def change(message, steps):
@@ -183,4 +189,4 @@ class IncomingHandler(exports.IncomingHandler):
                 raise
             result = described(error.value) if isinstance(error, Err) else {"case": "OSError", "text": str(error)}
         with Client.connect("default") as client:
-            producer.send(client, "answers", Message(json.dumps(result).encode()))
+            producer.send(client, os.environ.get("ANSWERS", "answers"), Message(json.dumps(result).encode()))

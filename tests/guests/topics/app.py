@@ -1,8 +1,8 @@
 """A guest of the `topics` generation that does what a message says.
 
 A body is JSON, an object with the name of a function below and its arguments. What the function returns goes to the
-topic `answers` as JSON. With `"catch": true` an error of a call goes there too; without, the handler returns it. It
-wants to hear what its environment's `CHANNELS` says, and `in` without that.
+topic that its environment's `ANSWERS` names, or `answers`, as JSON. With `"catch": true` an error of a call goes there
+too; without, the handler returns it. It wants to hear what its environment's `CHANNELS` says, and `in` without that.
 """
 
 import json
@@ -76,4 +76,5 @@ class MessagingGuest(exports.MessagingGuest):
                 raise
             case = type(error.value).__name__.removeprefix("Error_")
             result = {"case": case, "text": getattr(error.value, "value", "")}
-        producer.send(Client.connect("default"), Message("answers", json.dumps(result).encode()))
+        answers = os.environ.get("ANSWERS", "answers")
+        producer.send(Client.connect("default"), Message(answers, json.dumps(result).encode()))

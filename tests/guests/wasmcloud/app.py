@@ -1,10 +1,12 @@
 """A guest of wasmCloud's interface that does what a message says.
 
 A body is JSON, an object with the name of a function below and its arguments. What the function returns goes to the
-subject `answers` as JSON. With `"catch": true` an error of a call goes there too; without, the handler returns it.
+subject that its environment's `ANSWERS` names, or `answers`, as JSON. With `"catch": true` an error of a call goes
+there too; without, the handler returns it.
 """
 
 import json
+import os
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -62,4 +64,4 @@ class Handler(exports.Handler):
             if not catch:
                 raise
             result = {"text": error.value}
-        consumer.publish(BrokerMessage("answers", json.dumps(result).encode(), None))
+        consumer.publish(BrokerMessage(os.environ.get("ANSWERS", "answers"), json.dumps(result).encode(), None))

@@ -1,0 +1,283 @@
+"""What the suite for every generation on every broker is made of: what each generation says, a host, and a client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dragoman as library
+from dragoman.client import Client
+from dragoman.config.model import Config, HandlerConfig
+from dragoman.handlers.component.components import Components
+from dragoman.handlers.handler import Context
+from dragoman.host.host import Host
+from dragoman.message import Message
+from dragoman.plugins import load_plugins
+from tests.component.harness import COMPILED
+from tests.guests.build import alone, guest
+from tests.host.running import module_of, until
+
+#: What a guest is told to do; see `tests/guests/*/app.py`.
+Order = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a guest changes what it hears while it runs.
+
+    Attributes:
+        hear: the order to hear a channel besides the one that it hears.
+        leave: the order to hear that one no longer; of the channel that stays, and of what `hear` was answered.
+    """
+
+    hear: Callable[[str, str], Order]
+    leave: Callable[[str, Any], Order]
+
+
+@dataclass(frozen=True)
+class Says:
+    """What a generation can say, in the words of its guest.
+
+    Attributes:
+        guest: in `tests/guests`.
+        send: the order to send a body to a channel.
+        heard: of the answer to `echo`, the channel that the message came from.
+        refusal: what the answer has when something is not granted.
+        fail: the order to fail, with a text; None where the generation has no errors of the guest's own.
+        wants: whether the guest says itself what it hears from the start.
+        changes: how it changes that; None where it can't.
+        ask: the order to send a request to a channel, and the answer for the reply `yes`; None where it has none.
+    """
+
+    guest: str
+    send: Callable[[str, str], Order]
+    heard: Callable[[Any], str]
+    refusal: Mapping[str, str]
+    fail: Callable[[str], Order] | None
+    wants: bool = False
+    changes: Changes | None = None
+    ask: Callable[[str], tuple[Order, Any]] | None = None
+
+
+#: What a generation does not have here, it can't say: `docs/reference/generations.md`.
+GENERATIONS: Mapping[str, Says] = {
+    "events": Says(
+        guest="events",
+        send=lambda channel, body: {"do": "publish", "to": f"queue:{channel}", "body": body},
+        heard=lambda answer: dict(answer["extensions"])["channel"].removeprefix("queue:"),
+        refusal={"case": "InsufficientPermissions"},
+        fail=lambda text: {"do": "fail", "case": "UnexpectedError", "text": text},
+        changes=Changes(
+            hear=lambda _, more: {"do": "subscribe", "to": f"queue:{more}"},
+            leave=lambda _, token: {"do": "unsubscribe", "token": token},
+        ),
+    ),
+    "formats": Says(
+        guest="formats",
+        send=lambda channel, body: {"do": "send", "channel": channel, "bodies": [body]},
+        heard=lambda answer: dict(answer["metadata"])["channel"],
+        refusal={"text": "permission-denied: "},
+        fail=None,
+        wants=True,
+        changes=Changes(
+            hear=lambda channel, more: {"do": "update", "channels": [channel, more]},
+            leave=lambda channel, _: {"do": "update", "channels": [channel]},
+        ),
+    ),
+    "topics": Says(
+        guest="topics",
+        send=lambda channel, body: {"do": "send", "topic": channel, "body": body},
+        heard=lambda answer: answer["topic"],
+        refusal={"case": "Unauthorized"},
+        fail=lambda text: {"do": "fail", "case": "Other", "text": text},
+        wants=True,
+        changes=Changes(
+            hear=lambda channel, more: {"do": "set_subscriptions", "topics": [channel, more]},
+            leave=lambda channel, _: {"do": "set_subscriptions", "topics": [channel]},
+        ),
+    ),
+    "core": Says(
+        guest="scripted",
+        send=lambda channel, body: {"do": "send", "topic": channel, "body": body},
+        heard=lambda answer: answer["topic"],
+        refusal={"case": "PermissionDenied"},
+        fail=lambda text: {"do": "fail", "case": "other", "text": text},
+        ask=lambda channel: ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 1}, ["yes"]),
+    ),
+    "wasmcloud": Says(
+        guest="wasmcloud",
+        send=lambda channel, body: {"do": "publish", "to": channel, "body": body},
+        heard=lambda answer: answer["subject"],
+        refusal={"text": "permission-denied: "},
+        fail=lambda text: {"do": "fail", "text": text},
+        ask=lambda channel: ({"do": "ask", "to": channel, "timeout_ms": 20_000}, "yes"),
+    ),
+}
+
+
+class Collected:
+    """What came out of channels, while it lasts.
+
+    Attributes:
+        messages: by channel.
+    """
+
+    def __init__(self) -> None:
+        self.messages: defaultdict[str, list[Message]] = defaultdict(list)
+
+    async def collect(self, client: Client, channel: str, ready: asyncio.Event) -> None:
+        """Collect what comes, until it is cancelled."""
+        async with client.subscribe(channel, group="collected") as subscription:
+            ready.set()
+            while True:
+                deliveries = await subscription.receive(500)
+                self.messages[channel] += [delivery.message for delivery in deliveries]
+                await subscription.accept(*deliveries)
+
+    def times(self, channel: str) -> Counter[str]:
+        """How often each body came."""
+        return Counter(message.data.decode() for message in self.messages[channel])
+
+    async def all(self, channel: str, bodies: Iterable[str], seconds: float = 60) -> None:
+        """Wait until all of these bodies have come."""
+        wanted = set(bodies)
+        await until(lambda: self.times(channel).keys() >= wanted, seconds)
+
+
+@asynccontextmanager
+async def collecting(client: Client, *channels: str) -> AsyncIterator[Collected]:
+    """Collect from channels from now on."""
+    found, ready = Collected(), [asyncio.Event() for _ in channels]
+    tasks = [
+        asyncio.create_task(found.collect(client, channel, event))
+        for channel, event in zip(channels, ready, strict=True)
+    ]
+    waiting = asyncio.gather(*(event.wait() for event in ready))
+    try:
+        await asyncio.wait((waiting, *tasks), return_when=asyncio.FIRST_COMPLETED)
+        yield found
+    finally:
+        for task in (waiting, *tasks):
+            task.cancel()
+        ends = await asyncio.gather(waiting, *tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+class Guest:
+    """A guest in a host that runs, and a client of the same broker.
+
+    Attributes:
+        says: what its generation can say.
+        client: the client.
+        host: the host.
+        collected: what came to `out`, `dead`, `answers` and `forbidden`.
+        into: the channel that the guest hears.
+        more: another one that it may hear.
+        out: one that it may send to.
+        dead: where its dead letters go.
+        forbidden: one that it may neither hear nor send to.
+        questions: where it may send requests; each is answered with `yes`.
+        answers: where it says what came of an order.
+    """
+
+    def __init__(self, says: Says) -> None:
+        mark = uuid4().hex[:8]
+        self.says = says
+        self.into, self.more, self.out, self.dead, self.forbidden, self.questions, self.answers = (
+            f"{name}-{mark}" for name in ("in", "more", "out", "dead", "forbidden", "questions", "answers")
+        )
+        self.client: Client
+        self.host: Host
+        self.collected: Collected
+
+    @asynccontextmanager
+    async def running(self, settings: Mapping[str, Any]) -> AsyncIterator[Guest]:
+        """Run it on a broker, which is all that differs between the brokers."""
+        async with AsyncExitStack() as stack:
+            module = stack.enter_context(module_of(agree=_agree))
+            config = Config.model_validate(
+                {
+                    "clients": {"default": {**settings}},
+                    "handlers": {"guest": await self._handler(), **self._others(module)},
+                    "host": {"cache": COMPILED},
+                }
+            )
+            self.client = await stack.enter_async_context(library.connect({**settings}, client="default"))
+            channels = self.out, self.dead, self.answers, self.forbidden
+            self.collected = await stack.enter_async_context(collecting(self.client, *channels))
+            host = Host(config, plugins=load_plugins(), folder=Path("/nonexistent"))
+            self.host = await stack.enter_async_context(host)
+            yield self
+
+    async def _handler(self) -> dict[str, Any]:
+        hears = {"listen": [self.into, self.more]} if self.says.wants else {"subscribe": [self.into]}
+        if self.says.changes:
+            hears["listen"] = [self.into, self.more]
+        return {
+            "component": await compiled(self.says.guest),
+            "client": "default",
+            **hears,
+            "publish": [self.out, self.answers, self.questions],
+            "instances": "reuse",
+            "concurrency": 1,
+            "retry": {"attempts": 2, "backoff": "1ms"},
+            "dead_letter": self.dead,
+            "wasi": {"environment": {"CHANNELS": self.into, "ANSWERS": self.answers}},
+        }
+
+    def _others(self, module: str) -> dict[str, Any]:
+        if not self.says.ask:
+            return {}
+        return {"agree": {"python": f"{module}:agree", "client": "default", "subscribe": [self.questions]}}
+
+    async def order(self, order: Order, channel: str | None = None) -> str:
+        """Tell it to do something; the body by which the message can be told."""
+        body = json.dumps(order)
+        await self.client.publish(channel or self.into, body)
+        return body
+
+    async def answer(self, order: Order) -> Any:
+        """Tell it to do something; what came of it. Nothing else is under way."""
+        answers = self.collected.messages[self.answers]
+        await self.idle()
+        before = len(answers)
+        await self.order(order)
+        await until(lambda: len(answers) > before, 60)
+        return json.loads(answers[before].data)
+
+    def tokens(self) -> list[str]:
+        """The tokens of subscriptions that it has answered so far."""
+        answers = (json.loads(message.data) for message in self.collected.messages[self.answers])
+        return [answer for answer in answers if isinstance(answer, str)]
+
+    async def idle(self) -> None:
+        """Wait until it has answered everything that it has handled, and has nothing in hand."""
+        counters = self.host.counters["guest"]
+        answers = self.collected.messages[self.answers]
+        await until(lambda: not counters.in_hand and len(answers) >= counters.handled, 60)
+
+
+async def compiled(name: str) -> Path:
+    """A guest, compiled by one process for all that run tests."""
+    path = guest(name)
+    with alone(path.with_suffix(".compiled")):
+        components = Components(COMPILED)
+        try:
+            handler = await components.open(name, HandlerConfig(component=path, client="default"))
+            await handler.close()
+        finally:
+            await components.close()
+    return path
+
+
+async def _agree(message: Message, context: Context) -> None:
+    await context.reply(message, b"yes")

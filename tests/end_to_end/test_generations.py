@@ -1,0 +1,254 @@
+"""Every generation of the interface on every broker: the same suite, and only the client's settings differ.
+
+What a generation can't say is missing from its row of `GENERATIONS`, and from what is asked of it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+import dragoman as library
+from dragoman.client import Client
+from tests.cli.conftest import start
+from tests.cli.process import Running
+from tests.component.harness import COMPILED
+from tests.end_to_end.generations import GENERATIONS, Guest, collecting
+from tests.faults.killing import QUICK
+from tests.guests.build import component, source
+
+__all__ = ["start"]
+
+COUNT = 20
+#: Of each generation, for the host that is killed.
+KILLED = 150
+CONCURRENCY = 4
+#: What a handler has in hand at most, in single messages and one batch of 128.
+IN_HAND = CONCURRENCY + 128
+
+
+async def delivers_and_sends(guest: Guest) -> None:
+    """Every message comes once, from its channel, and what the guest sends for it arrives once."""
+    bodies = [str(number) for number in range(COUNT)]
+    for body in bodies:
+        await guest.order(guest.says.send(guest.out, body))
+    await guest.collected.all(guest.out, bodies)
+    assert guest.says.heard(await guest.answer({"do": "echo"})) == guest.into
+    assert guest.collected.times(guest.out) == Counter(bodies)
+    await guest.idle()
+    assert guest.host.counters["guest"].handled == COUNT + 1
+
+
+async def fails(guest: Guest) -> None:
+    """A message whose handler returns an error is tried again, and then a dead letter that says why."""
+    says, number = guest.says, 3
+    texts = [f"no {each}" for each in range(number)]
+    orders = [says.fail(text) if says.fail else says.send(guest.forbidden, text) for text in texts]
+    sent = [await guest.order(order) for order in orders]
+    await guest.collected.all(guest.dead, sent)
+    letters = {message.data.decode(): message for message in guest.collected.messages[guest.dead]}
+    for text, body in zip(texts, sent, strict=True):
+        letter = letters[body]
+        assert (text if says.fail else "permission-denied: ") in str(letter.get("dragoman-reason"))
+        assert (letter.get("dragoman-attempts"), letter.get("dragoman-channel")) == ("2", f"queue:{guest.into}")
+    assert guest.collected.times(guest.dead) == Counter(sent)
+
+
+async def traps(guest: Guest) -> None:
+    """A guest that traps fails its message alone; the next one is handled."""
+    body = await guest.order({"do": "crash"})
+    after = guest.says.send(guest.out, "after the trap")
+    await guest.order(after)
+    await guest.collected.all(guest.dead, [body])
+    await guest.collected.all(guest.out, ["after the trap"])
+    (letter,) = (one for one in guest.collected.messages[guest.dead] if one.data.decode() == body)
+    assert "unreachable" in str(letter.get("dragoman-reason"))
+    assert guest.collected.times(guest.out)["after the trap"] == 1
+
+
+async def is_refused(guest: Guest) -> None:
+    """What is not granted is the guest's error for that, and nothing reaches the channel."""
+    answer = await guest.answer({**guest.says.send(guest.forbidden, "refused"), "catch": True})
+    _is_refusal(guest, answer)
+    await guest.client.publish(guest.forbidden, b"allowed")
+    await guest.collected.all(guest.forbidden, ["allowed"])
+    assert guest.collected.times(guest.forbidden) == Counter(["allowed"])
+
+
+async def changes_what_it_hears(guest: Guest) -> None:
+    """While messages come: what is new is heard, what is gone is not, and none of them is lost or doubled.
+
+    On Kafka each change lets the group settle anew: the order that asked for it may come again, and gets another token.
+    """
+    says = guest.says
+    changes = says.changes
+    assert changes is not None
+    _is_refusal(guest, await guest.answer({**changes.hear(guest.into, guest.forbidden), "catch": True}))
+    before, meanwhile, both = ([f"{word} {number}" for number in range(COUNT)] for word in ("first", "then", "both"))
+    for body in before:
+        await guest.order(says.send(guest.out, body))
+    await guest.collected.all(guest.out, before)
+    await guest.answer(changes.hear(guest.into, guest.more))
+    for one, other in zip(meanwhile, both, strict=True):
+        await guest.order(says.send(guest.out, one))
+        await guest.order(says.send(guest.out, other), guest.more)
+    await guest.collected.all(guest.out, [*meanwhile, *both])
+    await guest.idle()
+    for token in guest.tokens() or [None]:
+        await guest.answer(changes.leave(guest.into, token))
+    await guest.order(says.send(guest.out, "too late"), guest.more)
+    await guest.order(says.send(guest.out, "still heard"))
+    await guest.collected.all(guest.out, ["still heard"])
+    times = guest.collected.times(guest.out)
+    assert "too late" not in times
+    assert {times[body] for body in (*before, *meanwhile, *both, "still heard")} == {1}
+
+
+async def asks_and_answers(guest: Guest) -> None:
+    """The guest gets the reply to its request, and its replies reach who asked, several to one request."""
+    assert guest.says.ask is not None
+    order, wanted = guest.says.ask(guest.questions)
+    assert await guest.answer(order) == wanted
+    texts = ["one", "two", "three"]
+    request = json.dumps({"do": "answer", "texts": texts})
+    replies = await guest.client.request(guest.into, request, timeout=20, expected=3)
+    assert sorted(reply.data.decode() for reply in replies) == sorted(texts)
+
+
+def _is_refusal(guest: Guest, answer: Mapping[str, str]) -> None:
+    """Whether the answer is the case of the generation's error type, where it has several, and begins so."""
+    assert all(answer[name].startswith(text) for name, text in guest.says.refusal.items()), answer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the host runs that is killed."""
+    return tmp_path
+
+
+def _capitals(folder: Path, settings: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Configure a host with a guest of each generation that sends capitals; between which channels each of them is.
+
+    These guests have the names of channels in their text, with their lengths: what takes their place is as long.
+    """
+    lines = ["[host]", f'cache = "{COMPILED}"', "[clients.default]"]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    channels = {}
+    for generation in GENERATIONS:
+        mark = uuid4().hex
+        into, out = channels[generation] = "k" + mark[:4], mark[:3]
+        name = "upper" if generation == "core" else f"upper-{generation}"
+        text = source(name).replace('"out"', f'"{out}"').replace("defaultout", f"default{out}")
+        text = text.replace("inaudit", mark[4:6] + into).replace("firstsecond", into + mark[4:10])
+        lines += [
+            f"[handlers.{generation}]",
+            f'component = "{component(f"{name}-{out}", text)}"',
+            f'client = "default"\npublish = ["{out}"]\nconcurrency = {CONCURRENCY}',
+            'listen = ["*"]' if GENERATIONS[generation].wants else f'subscribe = ["{into}"]',
+        ]
+    folder.joinpath("dragoman.toml").write_text("\n".join(lines))
+    return channels
+
+
+async def _publish(client: Client, channels: Iterable[str], bodies: Iterable[str]) -> None:
+    for body in bodies:
+        await asyncio.gather(*(client.publish(channel, body) for channel in channels))
+
+
+class OnEachBroker:
+    """The suite. What is in a class for a broker runs where its server runs."""
+
+    #: Of the server, as in `QUICK`; None is the embedded broker.
+    server: str | None = None
+
+    @pytest.fixture
+    def settings(self, request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, Any]:
+        """Of the client."""
+        if self.server is None:
+            return {"adapter": "embedded", "path": str(tmp_path / "log.db"), "poll": "100ms"}
+        return {"url": request.getfixturevalue(self.server).url, **QUICK[self.server]}
+
+    @pytest.mark.timeout(300)
+    @pytest.mark.parametrize("generation", GENERATIONS)
+    async def test_a_guest_does_all_that_its_generation_can_say(
+        self, generation: str, settings: Mapping[str, Any]
+    ) -> None:
+        """See the functions above; one host and one guest do it all."""
+        says = GENERATIONS[generation]
+        async with Guest(says).running(settings) as guest:
+            for case in (delivers_and_sends, fails, traps, is_refused):
+                await case(guest)
+            if says.changes:
+                await changes_what_it_hears(guest)
+            if says.ask:
+                await asks_and_answers(guest)
+            await guest.idle()
+            assert not guest.host.counters["guest"].outages
+
+    @pytest.mark.timeout(180)
+    async def test_a_host_of_all_generations_is_killed_in_the_middle(
+        self, settings: Mapping[str, Any], folder: Path, start: Callable[..., Running]
+    ) -> None:
+        """With kill -9: each message is handled by each of them, and what comes twice was in hand."""
+        channels = _capitals(folder, settings)
+        bodies = [f"order {number}" for number in range(KILLED)]
+        wanted = [body.upper() for body in bodies]
+        async with library.connect({**settings}, client="default") as client:
+            outs = [out for _, out in channels.values()]
+            async with collecting(client, *outs) as found:
+                first = start("run")
+                await asyncio.to_thread(first.event, "ready")
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_publish(client, [into for into, _ in channels.values()], bodies))
+                    for out in outs:
+                        await found.all(out, wanted[: KILLED // 3])
+                    first.signal(signal.SIGKILL)
+                    assert await asyncio.to_thread(first.end) == -signal.SIGKILL
+                start("run")
+                for out in outs:
+                    await found.all(out, wanted, 90)
+        for generation, (_, out) in channels.items():
+            times = found.times(out)
+            assert times.keys() == set(wanted), generation
+            assert times.total() - KILLED <= IN_HAND, generation
+            assert max(times.values()) <= 2, generation
+
+
+class TestEmbedded(OnEachBroker):
+    """On the embedded broker."""
+
+
+@pytest.mark.usefixtures("kafka")
+class TestKafka(OnEachBroker):
+    """On Apache Kafka."""
+
+    server = "kafka"
+
+
+@pytest.mark.usefixtures("rabbitmq")
+class TestRabbitMQ(OnEachBroker):
+    """On RabbitMQ, for AMQP."""
+
+    server = "rabbitmq"
+
+
+@pytest.mark.usefixtures("mosquitto")
+class TestMosquitto(OnEachBroker):
+    """On mosquitto, for MQTT."""
+
+    server = "mosquitto"
+
+
+@pytest.mark.usefixtures("nats")
+class TestNats(OnEachBroker):
+    """On JetStream of NATS."""
+
+    server = "nats"
