@@ -19,9 +19,8 @@ from time import perf_counter, thread_time
 from types import ModuleType
 from typing import Any, Final
 
-from tests.component.harness import COMPILED
 from tests.dictionary.broker import Broker
-from tests.guests.build import guest
+from tests.guests.build import COMPILED, guest
 from tests.host.running import plugins
 
 from benchmarks.report import Figure, report

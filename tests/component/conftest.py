@@ -3,7 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dragoman.handlers.component.components import Components
-from tests.component.harness import COMPILED, Recorder
+from tests.component.harness import Recorder
+from tests.guests.build import COMPILED
 
 
 @pytest.fixture

@@ -17,10 +17,7 @@ from dragoman.errors import HandlerError, NotGranted
 from dragoman.handlers.component.components import ComponentHandler, Components
 from dragoman.handlers.handler import Wanted
 from dragoman.message import Channel, Message
-from tests.guests.build import ROOT, guest
-
-#: Compiled code outlives the tests' temporary folders: a Python guest takes seconds to compile.
-COMPILED = ROOT / ".cache" / "compiled"
+from tests.guests.build import guest
 
 
 class Recorder:

@@ -12,8 +12,7 @@ from dragoman.client import Client
 from dragoman.config.model import Config
 from dragoman.host.host import Host
 from dragoman.plugins import load_plugins
-from tests.component.harness import COMPILED
-from tests.guests.build import guest
+from tests.guests.build import COMPILED, guest
 
 #: Seconds in which a Python guest answers, on a busy machine.
 SOON = 60

@@ -12,8 +12,8 @@ from dragoman.errors import Trapped
 from dragoman.handlers.component import pool
 from dragoman.handlers.component.components import ComponentHandler, Components
 from dragoman.message import Message
-from tests.component.harness import COMPILED, Recorder, opened
-from tests.guests.build import ROOT, component, guest, source
+from tests.component.harness import Recorder, opened
+from tests.guests.build import COMPILED, ROOT, component, guest, source
 
 NOOP = source("noop")
 #: Looks for traces of an earlier message in memory, tables and globals, leaves some, then returns, traps or never ends.

@@ -8,8 +8,8 @@ import pytest
 from dragoman.errors import ComponentError
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.component.inspection import inspect
-from tests.component.harness import COMPILED, opened
-from tests.guests.build import component, guest, source
+from tests.component.harness import opened
+from tests.guests.build import COMPILED, component, guest, source
 
 ANOTHER_ERROR = source("upper").replace('(case "other" string)', '(case "other" string) (case "mine" string)')
 

@@ -11,8 +11,8 @@ from dragoman.errors import ComponentError
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.components import Components
 from dragoman.handlers.component.inspection import inspect
-from tests.component.harness import COMPILED, opened
-from tests.guests.build import component, guest, source
+from tests.component.harness import opened
+from tests.guests.build import COMPILED, component, guest, source
 
 EMPTY = "(component)"
 UNRELATED = """(component

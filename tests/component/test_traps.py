@@ -19,8 +19,8 @@ from dragoman.handlers.component.generations import core
 from dragoman.handlers.component.generations.core import GuestMessage
 from dragoman.handlers.component.inspection import inspect
 from dragoman.message import Message
-from tests.component.harness import COMPILED, Recorder, opened, order
-from tests.guests.build import ROOT, guest
+from tests.component.harness import Recorder, opened, order
+from tests.guests.build import COMPILED, ROOT, guest
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, RuntimeError])

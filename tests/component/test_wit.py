@@ -10,8 +10,7 @@ import pytest
 from dragoman.handlers.component.generations import core, events, formats, topics, wasmcloud
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.inspection import inspect
-from tests.component.harness import COMPILED
-from tests.guests.build import ROOT, guest
+from tests.guests.build import COMPILED, ROOT, guest
 
 WIT = ROOT / "wit"
 #: Every package with its worlds, each with the interfaces that it imports.

@@ -20,8 +20,7 @@ from dragoman.handlers.handler import Context
 from dragoman.host.host import Host
 from dragoman.message import Message
 from dragoman.plugins import load_plugins
-from tests.component.harness import COMPILED
-from tests.guests.build import alone, guest
+from tests.guests.build import COMPILED, alone, guest
 from tests.host.running import module_of, until
 
 #: What a guest is told to do; see `tests/guests/*/app.py`.

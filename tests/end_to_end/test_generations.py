@@ -20,10 +20,9 @@ import dragoman as library
 from dragoman.client import Client
 from tests.cli.conftest import start
 from tests.cli.process import Running
-from tests.component.harness import COMPILED
 from tests.end_to_end.generations import GENERATIONS, Guest, collecting
 from tests.faults.killing import QUICK
-from tests.guests.build import component, source
+from tests.guests.build import COMPILED, component, source
 
 __all__ = ["start"]
 

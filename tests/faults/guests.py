@@ -10,9 +10,8 @@ from typing import Any
 
 from dragoman.config.model import Config
 from dragoman.host.host import Host
-from tests.component.harness import COMPILED
 from tests.dictionary.broker import Broker
-from tests.guests.build import guest
+from tests.guests.build import COMPILED, guest
 from tests.host.running import plugins
 
 #: What a hostile guest gets in the tests: little time, so that they are quick.

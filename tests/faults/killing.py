@@ -14,8 +14,7 @@ from uuid import uuid4
 
 import dragoman as library
 from dragoman.client import Client
-from tests.component.harness import COMPILED
-from tests.guests.build import ROOT, component, source
+from tests.guests.build import COMPILED, ROOT, component, source
 
 KEYS = 50
 #: What a handler of the default concurrency has in hand at most: 16, and one batch of 128.

@@ -14,7 +14,8 @@ from typing import Any
 from dragoman.errors import DragomanError
 from dragoman.handlers.component.components import Components
 from dragoman.message import Message
-from tests.component.harness import COMPILED, Recorder, opened
+from tests.component.harness import Recorder, opened
+from tests.guests.build import COMPILED
 
 #: What ends by itself, by guest and order; the rest ends by its deadline.
 QUICK = {

@@ -11,10 +11,10 @@ import pytest
 
 from dragoman.errors import ComponentError
 from dragoman.handlers.component.components import Components
-from tests.component.harness import COMPILED, longest_stall, opened
+from tests.component.harness import longest_stall, opened
 from tests.dictionary.broker import Broker
 from tests.faults.guests import beside, settled
-from tests.guests.build import component, source
+from tests.guests.build import COMPILED, component, source
 from tests.host.running import put
 
 #: Seconds of computing for which the loop may stand still: so much that only what never gives way takes longer. The

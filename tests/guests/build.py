@@ -17,9 +17,13 @@ from pathlib import Path
 
 import wasmtime
 
+from dragoman.handlers.component.inspection import inspect
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "guests"
+#: Compiled code outlives the tests' temporary folders: a Python guest takes seconds to compile.
+COMPILED = ROOT / ".cache" / "compiled"
 #: Of each Python guest: its folder, its world, and the folder of its WIT package.
 WORLDS = {
     "scripted": ("scripted", "messaging-request-reply", "core"),
@@ -49,6 +53,7 @@ def guest(name: str) -> Path:
                 check=True,
                 capture_output=True,
             )
+            inspect(draft, cache=COMPILED)  # compiling takes as long as building: it is done once, too
             draft.replace(path)
     return path
 
