@@ -155,8 +155,9 @@ def test_a_host_that_hears_nothing_says_so(dragoman: Run, folder: Path) -> None:
     shutil.copy(guest("upper"), folder / "upper.wasm")
     folder.joinpath("dragoman.toml").write_text(CONFIG + "[handlers.u]\ncomponent = 'upper.wasm'\nclient = 'orders'\n")
     done = dragoman("run")
-    assert done.returncode == 1
-    assert "no handler hears anything (give a handler a channel in `subscribe`)" in done.stderr
+    assert done.returncode == 2
+    told = "handlers.u.component: it hears nothing: it has no `subscribe`, and does not say what it wants"
+    assert told in done.stderr
 
 
 def test_without_colour_a_terminal_has_none(start: Start, dragoman: Run) -> None:

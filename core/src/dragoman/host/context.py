@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dragoman.adapter import Delivery
 from dragoman.client import Client
-from dragoman.errors import Closed, HandlerFailed, NotGranted
+from dragoman.errors import Closed, HandlerFailed, NotGranted, StorageFailed
 from dragoman.handlers.handler import Wanted
 from dragoman.host.counters import Counters
 from dragoman.host.grants import Grants
@@ -62,8 +62,8 @@ class HandlingContext:
 
     Attributes:
         attempt: which try it is, the first being 1.
-        away: whether a send failed while its client had no connection. Then it is not the message's fault that the try
-            failed, whatever the handler makes of the error.
+        away: whether a send failed while its client had no connection, or its broker no room. Then it is not the
+            message's fault that the try failed, whatever the handler makes of the error.
         hand: what the handler says of its messages by itself; None where it says nothing.
         sends: what is to go out in one with the acceptance of its message; see `outbox.py`.
     """
@@ -291,7 +291,9 @@ class HandlingContext:
             result = await send()
         except BaseException as error:
             self._note(error)
-            self.away = self.away or not sender.connected
+            # A full or locked file is an outage, too: it says nothing about the message.
+            full = isinstance(error, StorageFailed) and error.retryable
+            self.away = self.away or full or not sender.connected
             raise
         finally:
             self._finished += 1
