@@ -211,16 +211,15 @@ async def test_a_replay_killed_at_any_step_and_repeated_sends_each_once(tmp_path
         await client.publish("dead", *letters)
         for step in steps:
             assert await asyncio.to_thread(_killed, settings, "dead", tmp_path, step, 1) is None
-        # The first hundred are accepted; whether a replay that died has sent the second, too, is a matter of its pace.
+        # What the broker still holds for a replay that died comes later, so who sends what is a matter of their pace.
         outcome = await asyncio.to_thread(_killed, settings, "dead", tmp_path)
         assert outcome is not None
         assert outcome.keys() <= {"sent", "sent before"}
-        assert sum(outcome.values()) == 150
         assert await asyncio.to_thread(_killed, settings, "dead", tmp_path) == {}
         async with client.subscribe("topic:orders", start=Start()) as subscription:
             found = await received(subscription, 250)
             assert await subscription.lag() == 0
-    assert [one.data.decode() for one in found] == [str(number) for number in range(250)]
+    assert sorted(int(one.data) for one in found) == list(range(250))
     assert len({one.get(REPLAY_OF) for one in found}) == 250
 
 
