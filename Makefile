@@ -17,7 +17,7 @@ demo: $(READY)
 	$(BIN)/python examples/orders/demo.py --broker $(BROKER)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

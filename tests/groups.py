@@ -27,8 +27,16 @@ def _rank(group: str) -> int:
     return next((number for number, name in enumerate(_LONG, len(_SERVERS)) if name in group), 100)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist's own, which puts the group into the test's identifier
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its group, and sort the groups."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: _rank(_group(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to go on without groups: pytest-xdist reads them from the identifiers, and not every pytest keeps them."""
+    if session.config.getoption("loadgroup", default=False) and not all("@" in item.nodeid for item in session.items):
+        msg = "the tests' groups are lost: this pytest does not fit this pytest-xdist; constraints.txt has two that fit"
+        raise pytest.UsageError(msg)

@@ -302,20 +302,30 @@ async def test_how_many_are_open_at_once_is_bounded(monkeypatch: pytest.MonkeyPa
     put(broker, *bodies(1_000), channel="a")
     put(broker, b"1")
 
+    async def fourth(context: Context) -> bool:
+        try:
+            return await context.receive("d", timeout=0) == []
+        except NotGranted:
+            return False
+
     async def work(message: Message, context: Context) -> None:
         held = 0
         while got := await context.receive("a", timeout=0.2, limit=50):
             held += len(got)
         kept.append(held)
-        for name in ("b", "c"):
-            await context.receive(name, timeout=0)
+        others = [asyncio.create_task(context.receive(name, timeout=60)) for name in ("b", "c")]
+        await asyncio.sleep(0)  # both have begun, and stay open as long as they wait
         with pytest.raises(NotGranted, match="no grant to receive from more than 3 channels at once"):
             await context.receive("d", timeout=0)
-        await asyncio.sleep(0.3)
-        assert await context.receive("d", timeout=0) == []
+        for other in others:
+            other.cancel()
+        await asyncio.wait(others)
+        async with asyncio.timeout(10):
+            while not await fourth(context):  # noqa: ASYNC110 - nothing says when one has been closed
+                await asyncio.sleep(0.01)
 
     async with running(broker, work, concurrency=2, **ALL) as host:
-        await until(lambda: broker.accepted("in"))
+        await until(lambda: broker.accepted("in"), seconds=30)
         assert host.counters["work"].failed == 0
     assert kept == [broker.most_held]
     assert 50 <= kept[0] <= 2 + ephemeral._AHEAD
