@@ -9,7 +9,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: Where each is in the checkout, by the name that it has here.
 SOURCES = {"template": "plugins/_template", "guests": "examples/guests", "wit": "wit"}
-LEFT_OUT = {"__pycache__", "node_modules", "target"}
+#: What was built, and the guest that `dragoman new` does not offer.
+LEFT_OUT = {"__pycache__", "node_modules", "target", "guest.wasm", "seed004"}
 
 
 class Templates(BuildHookInterface):  # type: ignore[type-arg]

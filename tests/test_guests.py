@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from dragoman.cli import guests
@@ -33,7 +34,28 @@ pytestmark = pytest.mark.timeout(900)
 def test_five_languages_speak_core_and_every_generation_has_a_guest() -> None:
     """Nobody has to begin with nothing."""
     assert {language for language, generation in OFFERED if generation == "core"} == set(LOGIC)
-    assert {generation for _, generation in OFFERED} <= set(guests.WORLDS)
+    assert {generation for _, generation in OFFERED} == set(guests.WORLDS)
+    help_ = CliRunner().invoke(command, ["guest", "--help"]).output
+    for language, generation in OFFERED:
+        assert language in help_
+        assert generation in help_
+
+
+@pytest.mark.parametrize(
+    ("words", "incomplete", "expected"),
+    [
+        ((), "ru", ["rust"]),
+        (("--generation", "wasmcloud"), "", ["javascript", "python"]),
+        (("--lang", "c", "--generation"), "", ["core"]),
+        (("--lang", "python", "--generation"), "", ["core", "events", "formats", "topics", "wasmcloud"]),
+        (("--generation",), "f", ["formats"]),
+    ],
+)
+def test_a_shell_completes_what_there_is(words: tuple[str, ...], incomplete: str, expected: list[str]) -> None:
+    """The languages, the generations, and of each only those that go with the other."""
+    arguments = ["guest", "mine", *words, *([] if words[-1:] == ("--generation",) else ["--lang"])]
+    found = ShellComplete(command, {}, "new", "_NEW_COMPLETE").get_completions(arguments, incomplete)
+    assert [item.value for item in found] == expected
 
 
 @pytest.mark.parametrize("language", LOGIC)

@@ -15,6 +15,8 @@ import dragoman
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
 BODIES = [bytes.fromhex(case["hex"]) if "hex" in case else case["data"].encode() for case in CASES]
+#: Where an order goes that can't be used, and what of it says why.
+REFUSED, REASON = "dead.orders", "dragoman-reason"
 #: Seconds after which something is wrong.
 PATIENCE = 300
 
@@ -23,7 +25,7 @@ class Guest(unittest.IsolatedAsyncioTestCase):
     """The guest as its users run it: `dragoman.toml` says how."""
 
     async def test_each_case(self):
-        """Each order is where the table says, or a dead letter with the reason; nothing is lost, and nothing twice."""
+        """Each order is where the table says, or refused with the reason; nothing is lost, and nothing twice."""
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder, "dragoman.toml")
             shutil.copy(HERE / "dragoman.toml", config)
@@ -32,7 +34,7 @@ class Guest(unittest.IsolatedAsyncioTestCase):
                 for number, (case, body) in enumerate(zip(CASES, BODIES, strict=True)):
                     key = case.get("order", {}).get("id")
                     await client.publish("orders", body, key=key, metadata={"message-id": str(number)})
-                dead = await received(client, "dead.orders", sum("error" in case for case in CASES))
+                refused = await received(client, REFUSED, sum("error" in case for case in CASES))
                 routed = {}
                 for channel in sorted({case["channel"] for case in CASES if "channel" in case}):
                     count = sum(case.get("channel") == channel for case in CASES)
@@ -40,13 +42,11 @@ class Guest(unittest.IsolatedAsyncioTestCase):
         for number, (case, body) in enumerate(zip(CASES, BODIES, strict=True)):
             with self.subTest(case["name"]):
                 if "error" in case:
-                    (letter,) = (found for found in dead if found.id == str(number))
-                    self.assertEqual(letter.data, body)
-                    self.assertTrue(
-                        letter.get("dragoman-reason").endswith(case["error"]), letter.get("dragoman-reason")
-                    )
+                    (found,) = (one for one in refused if one.id == str(number))
+                    self.assertEqual(found.data, body)
+                    self.assertTrue(found.get(REASON).endswith(case["error"]), found.get(REASON))
                 else:
-                    found = [(found.key, json.loads(found.data)) for found in routed[case["channel"]]]
+                    found = [(one.key, json.loads(one.data)) for one in routed[case["channel"]]]
                     self.assertIn((case["order"]["id"], case["order"]), found)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.cli import guests
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,3 +33,14 @@ def test_core_installs_alone_and_its_command_works(tmp_path: Path) -> None:
     assert [plugin["adapter"] for plugin in json.loads(dragoman("plugins", "--json"))["adapters"]] == ["embedded"]
     dragoman("send", "embedded:alone.db", "news", "hello")
     assert dragoman("tail", "embedded:alone.db", "news", "--from-start", "--count", "1").startswith("hello")
+
+    for language, generations in guests.offered().items():  # what it is made of is in what is installed
+        for generation in generations:
+            mine = f"{language}-{generation}"
+            dragoman("new", "guest", mine, "--lang", language, "--generation", generation)
+            guests.compose(language, generation, tmp_path / "checkout" / mine)
+            assert _contents(tmp_path / mine) == _contents(tmp_path / "checkout" / mine)
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -16,6 +16,10 @@ WORLDS: Final[Mapping[str, str]] = {
     "topics": "messaging",
     "wasmcloud": "messaging",
 }
+#: Where a guest sends what it refuses, and what of it says why, as `test_guest.py` has it. A guest of `formats` has no
+#: errors of its own, so it can't give the host a reason for the dead letter.
+_REFUSED: Final = 'REFUSED, REASON = "dead.orders", "dragoman-reason"'
+_REFUSED_BY: Final[Mapping[str, str]] = {"formats": 'REFUSED, REASON = "orders.rejected", "reason"'}
 #: What the examples are written for; what differs for another generation is in a folder of its name.
 _FIRST: Final = "core"
 _OTHERS: Final = "generations"
@@ -63,7 +67,9 @@ def compose(language: str, generation: str, target: Path) -> None:
 
 
 def _fitted(text: str, file: Path, generation: str) -> str:
-    """A file as that generation has it: the build script says which world it is for."""
+    """A file as that generation has it: the build script says for which world, the test what becomes of a refusal."""
+    if file.name == "test_guest.py":
+        return text.replace(_REFUSED, _REFUSED_BY.get(generation, _REFUSED))
     if file.name != "build.py":
         return text
     return text.replace(f'WORLD = "{WORLDS[_FIRST]}"', f'WORLD = "{WORLDS[generation]}"')

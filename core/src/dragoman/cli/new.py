@@ -47,8 +47,22 @@ def adapter(name: str, into: Path) -> None:
 )
 @command.command("guest")
 @click.argument("name")
-@click.option("--lang", "language", required=True, metavar="LANG", help="c, go, javascript, python or rust.")
-@click.option("--generation", default="core", show_default=True, help="The generation of wasi:messaging to speak.")
+@click.option(
+    "--lang",
+    "language",
+    required=True,
+    metavar="LANG",
+    help="c, go, javascript, python or rust.",
+    shell_complete=lambda context, _, start: _languages(context.params.get("generation"), start),
+)
+@click.option(
+    "--generation",
+    default="core",
+    show_default=True,
+    metavar="GENERATION",
+    help="core in any language; events, formats and topics in python; wasmcloud in javascript or python.",
+    shell_complete=lambda context, _, start: _generations(context.params.get("language"), start),
+)
 @click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
 def guest(name: str, language: str, generation: str, into: Path) -> None:
     """Make a guest, a handler as a component, in a folder NAME.
@@ -68,6 +82,22 @@ def guest(name: str, language: str, generation: str, into: Path) -> None:
     guests.compose(language, generation, target)
     click.echo(f"Made {target}. The part to replace is what it does with an order. To see it work:")
     click.echo(f"  cd {target} && python build.py && python test_guest.py")
+
+
+def _languages(generation: str | None, start: str) -> list[str]:
+    """The languages that begin so, in which there is a guest for that generation, or for any."""
+    return [
+        language
+        for language, found in guests.offered().items()
+        if language.startswith(start) and (generation or found[0]) in found
+    ]
+
+
+def _generations(language: str | None, start: str) -> list[str]:
+    """The generations that begin so, for which there is a guest in that language, or in any."""
+    offered = guests.offered()
+    found = offered.get(language or "", sorted({each for generations in offered.values() for each in generations}))
+    return [generation for generation in found if generation.startswith(start)]
 
 
 def template() -> Path:
