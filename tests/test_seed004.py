@@ -14,12 +14,13 @@ from uuid import uuid4
 import pytest
 
 from dragoman.adapter import Start
-from dragoman.client import Client, Subscription
+from dragoman.client import Client
 from dragoman.config.model import Config
 from dragoman.host.counters import Counters
 from dragoman.host.host import Host
 from dragoman.message import Message
 from dragoman.plugins import load_plugins
+from dragoman.subscription import Subscription
 from tests.dead_letters.letters import connected, received
 from tests.guests.build import ROOT
 from tests.guests.projects import run

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from dragoman.client import Client, Subscription
+from dragoman.client import Client
 from dragoman.config.model import ClientConfig
 from dragoman.dead_letters.letter import REPLAY_OF, REPLAYS
 from dragoman.host.dead_letters import Failure, dead_letter
 from dragoman.message import Channel, Message
 from dragoman.opening import open_client
 from dragoman.plugins import load_plugins
+from dragoman.subscription import Subscription
 
 
 def failed(

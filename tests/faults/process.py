@@ -20,11 +20,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from dragoman.client import Client, Subscription
+from dragoman.client import Client
 from dragoman.config.load import load
 from dragoman.handlers.python import PythonHandler
 from dragoman.host.host import Host
 from dragoman.plugins import load_plugins
+from dragoman.subscription import Subscription
 
 STEPS: Final = ("received", "called", "confirmed", "returned", "settled")
 #: What is called in each step, and whether the step is before the call or after it.

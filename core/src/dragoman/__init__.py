@@ -7,7 +7,7 @@ from dragoman.version import __version__
 
 if TYPE_CHECKING:
     from dragoman.adapter import Accept, Capability, Delivery, Reject, Release, Start
-    from dragoman.client import Client, Subscription
+    from dragoman.client import Client
     from dragoman.errors import (
         AuthenticationFailed,
         BrokerError,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dragoman.handlers.handler import Context, Wanted
     from dragoman.message import Channel, FormatSpec, Message
     from dragoman.opening import connect
+    from dragoman.subscription import Subscription
 
 __all__ = [
     "Accept",
@@ -81,7 +82,7 @@ __all__ = [
 # Each name is imported when it is first used, so that a command of the command line starts with what it needs only.
 _HOMES = {
     "dragoman.adapter": ("Accept", "Capability", "Delivery", "Reject", "Release", "Start"),
-    "dragoman.client": ("Client", "Subscription"),
+    "dragoman.client": ("Client",),
     "dragoman.errors": (
         "AuthenticationFailed",
         "BrokerError",
@@ -110,6 +111,7 @@ _HOMES = {
     "dragoman.handlers.handler": ("Context", "Wanted"),
     "dragoman.message": ("Channel", "FormatSpec", "Message"),
     "dragoman.opening": ("connect",),
+    "dragoman.subscription": ("Subscription",),
 }
 
 

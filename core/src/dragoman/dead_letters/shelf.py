@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from dragoman.adapter import Capability, Delivery, Start
-from dragoman.client import Client, Subscription
+from dragoman.client import Client
 from dragoman.config.model import Config
 from dragoman.dead_letters.letter import Letter
 from dragoman.errors import Unsupported
 from dragoman.message import Channel
+from dragoman.subscription import Subscription
 
 #: The group that looks at dead letters and sends them back: it has not accepted what still is one.
 GROUP: Final = "dead-letters"

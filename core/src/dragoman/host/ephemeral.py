@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
-from dragoman.client import Subscription
 from dragoman.errors import Closed, ConnectionLost, NotGranted
 from dragoman.host.context import Outlet
 from dragoman.host.counters import Counters
@@ -18,6 +17,7 @@ from dragoman.host.outage import BACKOFF, one_line
 from dragoman.host.settling import RELEASE, Settling
 from dragoman.host.work import Address
 from dragoman.message import Channel, Message
+from dragoman.subscription import Subscription
 
 #: How many of these subscriptions a handler has open at once.
 _OPEN: Final = 32

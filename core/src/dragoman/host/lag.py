@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from dragoman.adapter import Capability
-from dragoman.client import Client, Subscription
+from dragoman.client import Client
 from dragoman.errors import BrokerError
 from dragoman.host.counters import Counters
+from dragoman.subscription import Subscription
 
 #: Seconds between two questions: enough for whoever looks, and next to nothing for the broker.
 _INTERVAL: Final = 2.0

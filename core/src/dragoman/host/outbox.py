@@ -14,13 +14,14 @@ from functools import partial
 from typing import Any, Final
 
 from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
-from dragoman.client import Client, Subscription, as_messages
+from dragoman.client import Client, as_messages
 from dragoman.errors import BrokerError, Closed, ConnectionLost, HandlerFailed
 from dragoman.host.context import HandlingContext, Outlet
 from dragoman.host.counters import Counters
 from dragoman.host.hand import Held, Place
 from dragoman.host.settling import RELEASE, Settling, passes
 from dragoman.message import Channel, Message, MessageLike, MetadataLike
+from dragoman.subscription import Subscription
 
 #: What holding a message costs besides its data and metadata, in bytes; roughly.
 _EACH: Final = 200

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
-from dragoman.client import Subscription
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
 from dragoman.host.dead_letters import Failure
 from dragoman.host.outage import Outage
 from dragoman.message import Channel, Message
+from dragoman.subscription import Subscription
 
 RELEASE: Final = Release()
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 from dragoman.adapter import Capability, Delivery, Outcome, Release
-from dragoman.client import Subscription
 from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
@@ -20,6 +19,7 @@ from dragoman.host.outage import Outage, one_line
 from dragoman.host.outbox import Outbox, Sends
 from dragoman.host.settling import RELEASE, Settling, passes
 from dragoman.host.work import Address, Work
+from dragoman.subscription import Subscription
 
 #: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
 #: broker.
