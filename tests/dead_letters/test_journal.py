@@ -70,7 +70,7 @@ def test_only_one_replay_has_it_at_a_time(tmp_path: Path) -> None:
     with opened(tmp_path / "journal"):
         other = context.Process(target=_open, args=(tmp_path / "journal", said))
         other.start()
-        assert "another replay is under way" in said.get(timeout=60)
+        assert "another command has the dead letters in hand" in said.get(timeout=60)
         other.join()
     with opened(tmp_path / "journal"):
         pass

@@ -111,6 +111,18 @@ async def test_what_a_killed_consumer_held_goes_to_another_one(open_: Open, spaw
         assert await nothing_comes(subscription)
 
 
+async def test_whoever_joins_after_a_killed_consumer_gets_first_what_that_one_held(open_: Open, spawn: Spawn) -> None:
+    """Polling is off: joining itself sees that the process is gone. The order is as if it had never been there."""
+    adapter = await open_(poll=3600)
+    await adapter.publish(QUEUE, numbered(range(100)))
+    child = await spawn("hold", "g", 60)
+    assert await line(child) == "held 60"
+    child.kill()
+    await child.wait()
+    async with adapter.subscribe(QUEUE, GROUP) as subscription:
+        assert bodies(await subscription.receive(100)) == [str(number) for number in range(100)]
+
+
 async def test_a_consumer_that_stands_still_loses_its_lease_and_comes_back(open_: Open) -> None:
     """Two connections; the first one's own task is stopped, as if its process were."""
     adapter = await open_(poll=0.05, lease=1)

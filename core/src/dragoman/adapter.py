@@ -260,7 +260,10 @@ class Lag(Protocol):
     """What a subscription of an adapter with `Capability.LAG` can do besides."""
 
     async def lag(self) -> int:
-        """How many messages of the channel wait for this group, those in hand not counted."""
+        """How many messages of the channel wait for this group, those in hand not counted.
+
+        What other members have in hand counts, where the broker knows of it.
+        """
         ...
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ except ImportError:  # not on Windows: there nothing keeps two replays apart
 
 #: How long it is remembered what is done. A broker that is told so only in part (Kafka) may show it again until then.
 _KEPT: Final = timedelta(days=90)
+#: Seconds between two looks whether another command has let go of the lock, and until it is told that it has not.
+_LOOK: Final = 0.05
+_SILENT: Final = 1.0
 
 
 class Doubt(NamedTuple):
@@ -113,18 +117,24 @@ class Journal:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Journal]:
+def opened(path: Path, patience: float = 0.0, told: Callable[[], None] = lambda: None) -> Iterator[Journal]:
     """The journal, which nobody else can open meanwhile. Blocks; makes the file and its folder.
 
+    Args:
+        path: the file.
+        patience: seconds to wait for another command that has it open.
+        told: called once if that takes a while.
+
     Raises:
-        DragomanError: another replay has it open, or it can't be written.
+        DragomanError: another command has it open, or it can't be written.
     """
     with ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = _lock_file(path)
             stack.callback(os.close, lock)
-            _lock(lock, path)
+            if not _lock(lock, patience, told):
+                hint = "wait until it has ended"
+                raise DragomanError("another command has the dead letters in hand", where=str(path), hint=hint)
             journal = Journal.read(path)
             _forget(journal)
             journal._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)  # noqa: SLF001 - its own class
@@ -137,13 +147,42 @@ def opened(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def _lock(file: int, path: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise DragomanError("another replay is under way", where=str(path), hint="wait until it has ended") from None
+@contextmanager
+def looking(path: Path, patience: float, told: Callable[[], None]) -> Iterator[None]:
+    """Keep other commands from the dead letters, which would miss what this one has in hand. Blocks, as `opened`.
+
+    After `patience` seconds, or where no lock can be made, it goes on without: looking does no harm.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            lock = _lock_file(path)
+            stack.callback(os.close, lock)
+            _lock(lock, patience, told)
+        yield
+
+
+def _lock_file(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _lock(file: int, patience: float, told: Callable[[], None]) -> bool:
+    """Whether it is ours now; the system lets go of it however a process ends."""
+    began, said = time.monotonic(), False
+    while fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = time.monotonic() - began
+            if waited >= patience:
+                return False
+            if waited >= _SILENT and not said:
+                told()
+                said = True
+            time.sleep(min(_LOOK, patience - waited))
+        else:
+            break
+    return True
 
 
 def _forget(journal: Journal) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +25,12 @@ _BATCH: Final = 100
 #: Seconds without a delivery after which it is asked, or assumed, that there are no more.
 _QUIET: Final = 0.3
 _QUIET_UNASKED: Final = 2.0
-#: Seconds to wait for what is there, by the broker's word, but does not come: others may have it in hand.
+#: Seconds to wait for what is there, by the broker's word, but does not come: others have it in hand. A broker with
+#: lanes gives what a killed process had before it gives us anything; another one may first have to notice.
 _PATIENCE: Final = 15.0
+_PATIENCE_WITHOUT_LANES: Final = 60.0
+#: Seconds until it is told what is waited for.
+_SILENT: Final = 1.5
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -63,12 +67,20 @@ class Shelf:
         left: how many there are besides those that came; None where that is not known.
     """
 
-    def __init__(self, place: Place, client: Client, subscription: Subscription, most: int) -> None:
+    def __init__(
+        self,
+        place: Place,
+        client: Client,
+        subscription: Subscription,
+        most: int,
+        waiting: Callable[[int], None] = lambda _left: None,
+    ) -> None:
         self.place = place
         self.client = client
         self.left: int | None = 0
         self._subscription = subscription
         self._most = most
+        self._waiting = waiting
         self._held = 0
         self._bytes = 0
 
@@ -78,7 +90,7 @@ class Shelf:
         What was looked at before comes again in any order from a broker without `Capability.ORDER`. There all that may
         be held are waited for, and put into the order in which they failed.
         """
-        if Capability.ORDER in self.client.type.capabilities:
+        if self._ordered:
             async for batch in self._arriving():
                 yield batch
             return
@@ -89,10 +101,15 @@ class Shelf:
             if self.left == 0:
                 return
 
+    @property
+    def _ordered(self) -> bool:
+        return Capability.ORDER in self.client.type.capabilities
+
     async def _arriving(self) -> AsyncIterator[Sequence[Found]]:
         asked = Capability.LAG in self.client.type.capabilities
+        patience = _PATIENCE if self._ordered else _PATIENCE_WITHOUT_LANES
         loop = asyncio.get_running_loop()
-        since, sure = loop.time(), False
+        since, sure, told = loop.time(), False, False
         while True:
             room = min(_BATCH, self._most - self._held)
             if room <= 0 or self._bytes >= _MOST_BYTES:
@@ -110,9 +127,13 @@ class Shelf:
             else:
                 self.left = await self._subscription.lag()
                 # Of those that were on their way when it was asked, it may know nothing: so it is asked twice.
-                if (not self.left and sure) or loop.time() - since > _PATIENCE:
+                waited = loop.time() - since
+                if (not self.left and sure) or waited > patience:
                     return
                 sure = not self.left
+                if self.left and waited > _SILENT and not told:
+                    self._waiting(self.left)
+                    told = True
 
     async def _receive(self, limit: int, seconds: float) -> Sequence[Delivery]:
         try:
@@ -130,7 +151,14 @@ class Shelf:
 
 
 @asynccontextmanager
-async def opened(place: Place, client: Client, *, group: str = GROUP, most: int = 10_000) -> AsyncIterator[Shelf]:
+async def opened(
+    place: Place,
+    client: Client,
+    *,
+    group: str = GROUP,
+    most: int = 10_000,
+    waiting: Callable[[int], None] = lambda _left: None,
+) -> AsyncIterator[Shelf]:
     """The dead letters of a place, open inside `async with`; what was not accepted goes back when it is left.
 
     Args:
@@ -138,6 +166,7 @@ async def opened(place: Place, client: Client, *, group: str = GROUP, most: int 
         client: connected, and of that name.
         group: whose progress it is, of what is a dead letter no more.
         most: how many are held at once.
+        waiting: called once when so many are waited for that others have in hand.
 
     Raises:
         Unsupported: the broker keeps none there.
@@ -156,4 +185,4 @@ async def opened(place: Place, client: Client, *, group: str = GROUP, most: int 
         start = Start()
     # More than is held at once: some adapters keep places free for what has not come yet.
     async with client.subscribe(channel, group=group, start=start, prefetch=most + most // 4 + 64) as subscription:
-        yield Shelf(place, client, subscription, most)
+        yield Shelf(place, client, subscription, most, waiting)

@@ -84,9 +84,11 @@ class EmbeddedAdapter:
             made.append(subscription)
 
         def join_now(db: sqlite3.Connection) -> Membership:
-            return groups.join(
+            me = groups.join(
                 db, channel.name, options.group, options.start, self._store.name, queue=channel.kind == "queue"
             )
+            self._upkeep.bury(db, me.group)
+            return me
 
         try:
             await self._store.run(join_now, durable=True, then=joined)

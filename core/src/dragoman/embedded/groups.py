@@ -264,12 +264,12 @@ def runs(offsets: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def lag(db: sqlite3.Connection, me: Membership) -> int:
-    """How many messages wait for the group, those in a member's hands not counted."""
+    """How many messages the group has not settled, those in this member's hands not counted."""
     query = """
         SELECT max(c.head - max(g.position, c.base), 0)
-        + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NULL)
+        + (SELECT count(*) FROM pending WHERE grp = g.id AND member IS NOT ?)
         FROM grp g JOIN channel c ON c.id = g.channel WHERE g.id = ?"""
-    row = db.execute(query, (me.group,)).fetchone()
+    row = db.execute(query, (me.member, me.group)).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -289,7 +289,9 @@ class Sign:
     ephemeral: bool
 
 
-def signs(db: sqlite3.Connection) -> list[Sign]:
-    """Every member's sign of life."""
-    query = "SELECT m.id, m.bell, m.beat, coalesce(g.ephemeral, 1) FROM member m LEFT JOIN grp g ON g.id = m.grp"
-    return [Sign(row[0], row[1], row[2], bool(row[3])) for row in db.execute(query).fetchall()]
+def signs(db: sqlite3.Connection, group: int | None = None) -> list[Sign]:
+    """The signs of life of every member, or of those of one group."""
+    query = """
+        SELECT m.id, m.bell, m.beat, coalesce(g.ephemeral, 1) FROM member m LEFT JOIN grp g ON g.id = m.grp
+        WHERE ?1 IS NULL OR m.grp = ?1"""
+    return [Sign(row[0], row[1], row[2], bool(row[3])) for row in db.execute(query, (group,)).fetchall()]

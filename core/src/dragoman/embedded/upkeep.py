@@ -70,6 +70,14 @@ class Upkeep:
             for name in dead:
                 bell.remove(name)
 
+    def bury(self, db: sqlite3.Connection, group: int) -> None:
+        """Within a transaction, end the memberships of a group's members whose process is surely gone.
+
+        So that whoever joins after them gets what they held at once, and before what comes behind it.
+        """
+        if (bell := self._store.bell) is not None:
+            self._leave_now(db, [sign for sign in groups.signs(db, group) if not bell.lives(sign.bell)])
+
     async def round(self) -> None:
         """One round of everything."""
         await self._store.run(lambda db: groups.beat(db, self._store.name), durable=False)

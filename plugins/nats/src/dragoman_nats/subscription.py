@@ -162,9 +162,17 @@ class StreamSubscription:
             await wire.read_by_server()
 
     async def lag(self) -> int:
-        """See `dragoman.adapter.Lag.lag`; asks the server."""
+        """See `dragoman.adapter.Lag.lag`; asks the server.
+
+        What others have in hand counts, and so does what a process that was killed had, until its `ack_wait` is over.
+        """
         self._connection.check()
-        return await self._topology.waiting(self._stream, self._consumer)
+        new, given = await self._topology.waiting(self._stream, self._consumer)
+        if given > len(self._unsettled):
+            # What was settled just now may not be counted yet, though the server has read it.
+            await asyncio.sleep(_PAUSE)
+            new, given = await self._topology.waiting(self._stream, self._consumer)
+        return new + max(given - len(self._unsettled), 0)
 
     def _came(self, subject: bytes, reply: bytes, headers: bytes | None, data: bytes) -> None:
         self._heard = asyncio.get_running_loop().time()

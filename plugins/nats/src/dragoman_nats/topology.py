@@ -175,10 +175,11 @@ class Topology:
         with boundary(consumer), suppress(NotFoundError):
             await self._manager.delete_consumer(stream, consumer)
 
-    async def waiting(self, stream: str, consumer: str) -> int:
-        """How many messages the consumer has not been given yet."""
+    async def waiting(self, stream: str, consumer: str) -> tuple[int, int]:
+        """How many messages the consumer has not been given yet, and how many are given but not settled."""
         with boundary(consumer):
-            return int((await self._manager.consumer_info(stream, consumer)).num_pending or 0)
+            found = await self._manager.consumer_info(stream, consumer)
+        return int(found.num_pending or 0), int(found.num_ack_pending or 0)
 
 
 def read_extensions(options: SubscribeOptions) -> dict[str, float]:

@@ -32,7 +32,8 @@ def command(*, wanted: Wanted, as_lines: bool) -> None:
 
     A table on a terminal, a JSON object for each in a pipe.
     """
-    found = asyncio.run(_list(wanted))
+    with wanted.looking():
+        found = asyncio.run(_list(wanted))
     if as_lines or not sys.stdout.isatty():
         for letter, place in found:
             click.echo(as_json(letter, place))

@@ -15,7 +15,6 @@ from dragoman.cli.dead_letters.wanted import Wanted, ids_argument, missing, refu
 from dragoman.cli.examples import examples
 from dragoman.cli.output import note
 from dragoman.cli.progress import Progress
-from dragoman.dead_letters.journal import opened
 from dragoman.dead_letters.shelf import Found
 
 
@@ -51,7 +50,7 @@ def command(*, wanted: Wanted, everything: bool, dry_run: bool, yes: bool) -> No
 
 async def _purge(wanted: Wanted, *, for_good: bool) -> int:
     purged = 0
-    with opened(wanted.journal) as journal, Progress(None, "purged") as progress:
+    with wanted.opened() as journal, Progress(None, "purged") as progress:
         async with aclosing(wanted.shelves()) as shelves:
             async for shelf in shelves:
                 async for batch in shelf.batches():

@@ -24,7 +24,6 @@ from dragoman.cli.dead_letters.wanted import (
 from dragoman.cli.examples import examples
 from dragoman.cli.output import note, warn
 from dragoman.cli.progress import Progress
-from dragoman.dead_letters.journal import opened
 from dragoman.dead_letters.letter import Letter
 from dragoman.dead_letters.replay import Outcome, Replay, What
 from dragoman.dead_letters.shelf import Place
@@ -60,7 +59,11 @@ def command(*, wanted: Wanted, everything: bool, to: Place | None, doubtful: boo
     """
     refuse_everything(wanted, everything=everything)
     replaying = _Replaying(wanted, to, doubtful=doubtful)
-    asyncio.run(replaying.plan() if dry_run else replaying.run())
+    if dry_run:
+        with wanted.looking():
+            asyncio.run(replaying.plan())
+    else:
+        asyncio.run(replaying.run())
     return replaying.said(dry_run=dry_run)
 
 
@@ -75,7 +78,7 @@ class _Replaying:
 
     async def run(self) -> None:
         wanted = self._wanted
-        with opened(wanted.journal) as journal, self._progress:
+        with wanted.opened() as journal, self._progress:
             async with Clients(wanted.config_file) as clients, aclosing(wanted.shelves()) as shelves:
                 async for shelf in shelves:
                     replay = Replay(shelf, journal, clients.get, to=self._to, doubtful=self._doubtful, told=self._told)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import click
 
-from dragoman.cli.dead_letters.text import as_json, show
+from dragoman.cli.dead_letters.text import as_json, say_what_is_left, show
 from dragoman.cli.dead_letters.wanted import Wanted, ids_argument, missing, wanted_options
 from dragoman.cli.examples import examples
 
@@ -23,7 +23,9 @@ def command(*, wanted: Wanted, as_lines: bool) -> None:
 
     ID is what `list` shows, at least six characters of it, or the id of the message.
     """
-    missing(wanted, asyncio.run(_show(wanted, as_lines=as_lines or not sys.stdout.isatty())))
+    with wanted.looking():
+        found = asyncio.run(_show(wanted, as_lines=as_lines or not sys.stdout.isatty()))
+    missing(wanted, found)
 
 
 async def _show(wanted: Wanted, *, as_lines: bool) -> int:
@@ -39,4 +41,5 @@ async def _show(wanted: Wanted, *, as_lines: bool) -> int:
                             click.echo()
                         show(letter, shelf.place)
                     found += 1
+            say_what_is_left(shelf)
     return found

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import click
 
 from dragoman.cli.clients import client_of
 from dragoman.cli.options import MomentType, config_option
+from dragoman.cli.output import note
 from dragoman.client import Client
 from dragoman.config.load import examine, read
+from dragoman.dead_letters import journal as journals
+from dragoman.dead_letters.journal import Journal
 from dragoman.dead_letters.selection import Selection
 from dragoman.dead_letters.shelf import GROUP, Place, Shelf, opened, places
 from dragoman.errors import ChannelNotFound, ConfigError, DragomanError, Problem
@@ -23,7 +27,12 @@ from dragoman.message import Channel
 from dragoman.plugins import load_plugins
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MOST = 10_000
+_MOST: Final = 10_000
+#: Seconds to wait for another command of this folder: one that only looks can do without.
+_PATIENCE: Final = 60.0
+_PATIENCE_LOOKING: Final = 15.0
+#: Seconds until it is told that a broker takes its time.
+_SILENT: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +71,49 @@ class Wanted:
         hint = "set `dead_letter` of a handler, or say where with --in CLIENT CHANNEL"
         raise ConfigError([Problem(str(self.config_file), "handlers", "no handler has dead letters", hint=hint)])
 
+    def opened(self) -> AbstractContextManager[Journal]:
+        """The journal, open; no other command of this folder has dead letters in hand meanwhile. Blocks.
+
+        Raises:
+            DragomanError: as `journal.opened`, after a minute.
+        """
+        return journals.opened(self.journal, _PATIENCE, _say_who_is_waited_for)
+
+    def looking(self) -> AbstractContextManager[None]:
+        """Inside of it no other command of this folder has dead letters in hand, if it ends soon. Blocks."""
+        return journals.looking(self.journal, _PATIENCE_LOOKING, _say_who_is_waited_for)
+
     async def shelves(self) -> AsyncGenerator[Shelf]:
         """The dead letters of each place, one after the other; what was not accepted has gone back when it goes on."""
         for place in self.places():
             async with AsyncExitStack() as stack:
                 client = await stack.enter_async_context(client_of(place.client, self.config_file))
+                waiting = functools.partial(_say_what_is_waited_for, place)
+                late = asyncio.get_running_loop().call_later(_SILENT, _say_that_it_takes_long, place)
                 try:
-                    shelf = await stack.enter_async_context(opened(place, client, group=self.group, most=self.limit))
+                    shelf = await stack.enter_async_context(
+                        opened(place, client, group=self.group, most=self.limit, waiting=waiting)
+                    )
                 except ChannelNotFound:  # nobody has ever dead-lettered anything
                     continue
+                finally:
+                    late.cancel()
                 yield shelf
+
+
+_KILLED: Final = "another command, or one that was killed: its broker takes a while to notice"
+
+
+def _say_who_is_waited_for() -> None:
+    note("waiting for another command in this folder that has dead letters in hand")
+
+
+def _say_what_is_waited_for(place: Place, left: int) -> None:
+    note(f"{place}: waiting for {left:,} that others have in hand ({_KILLED})")
+
+
+def _say_that_it_takes_long(place: Place) -> None:
+    note(f"{place}: waiting for the broker to let us in; others may have it in hand ({_KILLED})")
 
 
 class Clients:
