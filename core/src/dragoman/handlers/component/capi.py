@@ -14,7 +14,8 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
-from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from collections.abc import Callable
+from ctypes import c_bool, c_char_p, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,16 +81,31 @@ def _function(name: str, result: Any, *arguments: Any, library: ctypes.CDLL = _H
     return function
 
 
-_P: Final = c_size_t  # a pointer, as an integer that may be 0
+def _hot(name: str, result: Any) -> Any:
+    """A function that takes what `prepared` gives, and nothing else."""
+    function = _HELD[name]
+    function.restype = result
+    return function
 
-config_new = _function("wasm_config_new", _P)
+
+#: An integer or a pointer as it is passed to the functions below that say so: what goes with every message, and often
+#: the same again, is prepared once, for ctypes needs as long for each argument as for half a call. It keeps no memory.
+prepared: Final[Callable[[int], Any]] = c_void_p.from_param
+
+
+# A pointer, as an integer that may be 0. ctypes passes a `c_void_p` in half the time that any other type takes, so the
+# sizes that go with every message are declared as pointers, too. What is returned is a `c_size_t`, whose 0 is no None.
+_P: Final = c_void_p
+_R: Final = c_size_t
+
+config_new = _function("wasm_config_new", _R)
 config_fuel = _function("wasmtime_config_consume_fuel_set", None, _P, c_bool)
 config_fiber_stack = _function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
 config_guest_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 config_async_components = _function("wasmtime_config_wasm_component_model_async_set", None, _P, c_bool)
 config_concurrency = _function("wasmtime_config_concurrency_support_set", None, _P, c_bool)
 config_pool = _function("wasmtime_pooling_allocation_strategy_set", None, _P, _P)
-pool_new = _function("wasmtime_pooling_allocation_config_new", _P)
+pool_new = _function("wasmtime_pooling_allocation_config_new", _R)
 pool_delete = _function("wasmtime_pooling_allocation_config_delete", None, _P)
 pool_setting = {
     name: _function(f"wasmtime_pooling_allocation_config_{name}_set", None, _P, type_)
@@ -106,27 +122,27 @@ pool_setting = {
     )
     for name in names
 }  # fmt: skip
-engine_new = _function("wasm_engine_new_with_config", _P, _P)
+engine_new = _function("wasm_engine_new_with_config", _R, _P)
 engine_delete = _function("wasm_engine_delete", None, _P)
 
-error_new = _function("wasmtime_error_new", _P, c_char_p)
+error_new = _function("wasmtime_error_new", _R, c_char_p)
 error_delete = _function("wasmtime_error_delete", None, _P)
 error_message = _function("wasmtime_error_message", None, _P, _P)
 error_exit_status = _function("wasmtime_error_exit_status", c_bool, _P, _P)
 error_trace = _function("wasmtime_error_wasm_trace", None, _P, _P)
-frame_function = _function("wasmtime_frame_func_name", _P, _P)
-frame_module = _function("wasmtime_frame_module_name", _P, _P)
+frame_function = _function("wasmtime_frame_func_name", _R, _P)
+frame_module = _function("wasmtime_frame_module_name", _R, _P)
 frames_delete = _function("wasm_frame_vec_delete", None, _P)
 
-wat_to_wasm = _function("wasmtime_wat2wasm", _P, c_char_p, c_size_t, _P)
-component_new = _function("wasmtime_component_new", _P, _P, c_char_p, c_size_t, _P, library=_FREE)
-component_serialize = _function("wasmtime_component_serialize", _P, _P, _P, library=_FREE)
-component_read = _function("wasmtime_component_deserialize", _P, _P, c_char_p, c_size_t, _P, library=_FREE)
-component_load = _function("wasmtime_component_deserialize_file", _P, _P, c_char_p, _P, library=_FREE)
+wat_to_wasm = _function("wasmtime_wat2wasm", _R, c_char_p, c_size_t, _P)
+component_new = _function("wasmtime_component_new", _R, _P, c_char_p, c_size_t, _P, library=_FREE)
+component_serialize = _function("wasmtime_component_serialize", _R, _P, _P, library=_FREE)
+component_read = _function("wasmtime_component_deserialize", _R, _P, c_char_p, c_size_t, _P, library=_FREE)
+component_load = _function("wasmtime_component_deserialize_file", _R, _P, c_char_p, _P, library=_FREE)
 component_delete = _function("wasmtime_component_delete", None, _P)
-component_type = _function("wasmtime_component_type", _P, _P)
+component_type = _function("wasmtime_component_type", _R, _P)
 component_type_delete = _function("wasmtime_component_type_delete", None, _P)
-component_export = _function("wasmtime_component_get_export_index", _P, _P, _P, c_char_p, c_size_t)
+component_export = _function("wasmtime_component_get_export_index", _R, _P, _P, c_char_p, c_size_t)
 export_delete = _function("wasmtime_component_export_index_delete", None, _P)
 
 import_count = _function("wasmtime_component_type_import_count", c_size_t, _P, _P)
@@ -139,10 +155,10 @@ extern_type = _function("wasmtime_component_extern_type", None, _P, _P)
 extern_delete = _function("wasmtime_component_extern_delete", None, _P)
 item_delete = _function("wasmtime_component_item_delete", None, _P)
 valtype_delete = _function("wasmtime_component_valtype_delete", None, _P)
-resource_type_new = _function("wasmtime_component_resource_type_new_host", _P, c_uint32)
+resource_type_new = _function("wasmtime_component_resource_type_new_host", _R, c_uint32)
 resource_type_delete = _function("wasmtime_component_resource_type_delete", None, _P)
 resource_type_equal = _function("wasmtime_component_resource_type_equal", c_bool, _P, _P)
-resource_type_clone = _function("wasmtime_component_resource_type_clone", _P, _P)
+resource_type_clone = _function("wasmtime_component_resource_type_clone", _R, _P)
 function_async = _function("wasmtime_component_func_type_async", c_bool, _P)
 function_parameter_count = _function("wasmtime_component_func_type_param_count", c_size_t, _P)
 function_parameter_nth = _function("wasmtime_component_func_type_param_nth", c_bool, _P, c_size_t, _P, _P, _P)
@@ -162,58 +178,58 @@ enum_nth = _function("wasmtime_component_enum_type_names_nth", c_bool, _P, c_siz
 flags_count = _function("wasmtime_component_flags_type_names_count", c_size_t, _P)
 flags_nth = _function("wasmtime_component_flags_type_names_nth", c_bool, _P, c_size_t, _P, _P)
 
-linker_new = _function("wasmtime_component_linker_new", _P, _P)
+linker_new = _function("wasmtime_component_linker_new", _R, _P)
 linker_delete = _function("wasmtime_component_linker_delete", None, _P)
 linker_shadowing = _function("wasmtime_component_linker_allow_shadowing", None, _P, c_bool)
-linker_wasi = _function("wasmtime_component_linker_add_wasip2", _P, _P)
-linker_root = _function("wasmtime_component_linker_root", _P, _P)
-interface_new = _function("wasmtime_component_linker_instance_add_instance", _P, _P, c_char_p, c_size_t, _P)
+linker_wasi = _function("wasmtime_component_linker_add_wasip2", _R, _P)
+linker_root = _function("wasmtime_component_linker_root", _R, _P)
+interface_new = _function("wasmtime_component_linker_instance_add_instance", _R, _P, c_char_p, c_size_t, _P)
 interface_delete = _function("wasmtime_component_linker_instance_delete", None, _P)
 interface_function = _function(
-    "wasmtime_component_linker_instance_add_func", _P, _P, c_char_p, c_size_t, HostFunction, _P, _P
+    "wasmtime_component_linker_instance_add_func", _R, _P, c_char_p, c_size_t, HostFunction, _P, _P
 )
 interface_suspending = _function(
-    "wasmtime_component_linker_instance_add_func_async", _P, _P, c_char_p, c_size_t, SuspendingFunction, _P, _P
+    "wasmtime_component_linker_instance_add_func_async", _R, _P, c_char_p, c_size_t, SuspendingFunction, _P, _P
 )
 interface_resource = _function(
-    "wasmtime_component_linker_instance_add_resource", _P, _P, c_char_p, c_size_t, _P, Destructor, _P, _P
+    "wasmtime_component_linker_instance_add_resource", _R, _P, c_char_p, c_size_t, _P, Destructor, _P, _P
 )
 
-store_new = _function("wasmtime_store_new", _P, _P, _P, _P)
-store_context = _function("wasmtime_store_context", _P, _P)
+store_new = _hot("wasmtime_store_new", _R)
+store_context = _function("wasmtime_store_context", _R, _P)
 store_delete = _function("wasmtime_store_delete", None, _P)
-store_limits = _function("wasmtime_store_limiter", None, _P, c_int64, c_int64, c_int64, c_int64, c_int64)
-context_fuel = _function("wasmtime_context_set_fuel", _P, _P, c_uint64)
-context_fuel_left = _function("wasmtime_context_get_fuel", _P, _P, _P)
-context_yield_interval = _function("wasmtime_context_fuel_async_yield_interval", _P, _P, c_uint64)
-context_wasi = _function("wasmtime_context_set_wasi", _P, _P, _P)
+store_limits = _hot("wasmtime_store_limiter", None)
+context_fuel = _hot("wasmtime_context_set_fuel", _R)
+context_fuel_left = _function("wasmtime_context_get_fuel", _R, _P, _P)
+context_yield_interval = _hot("wasmtime_context_fuel_async_yield_interval", _R)
+context_wasi = _function("wasmtime_context_set_wasi", _R, _P, _P)
 
-wasi_new = _function("wasi_config_new", _P)
+wasi_new = _function("wasi_config_new", _R)
 wasi_environment = _function("wasi_config_set_env", c_bool, _P, c_size_t, c_void_p, c_void_p)
 wasi_output = _function("wasi_config_set_stdout_file", c_bool, _P, c_char_p)
 wasi_errors = _function("wasi_config_set_stderr_file", c_bool, _P, c_char_p)
 wasi_directory = _function("wasi_config_preopen_dir", c_bool, _P, c_char_p, c_char_p, c_bool)
 wasi_delete = _function("wasi_config_delete", None, _P)
 
-instantiate = _function("wasmtime_component_linker_instantiate_async", _P, _P, _P, _P, _P, _P)
-instance_function = _function("wasmtime_component_instance_get_func", c_bool, _P, _P, _P, _P)
-function_call = _function("wasmtime_component_func_call_async", _P, _P, _P, _P, c_size_t, _P, c_size_t, _P)
+instantiate = _hot("wasmtime_component_linker_instantiate_async", _R)
+instance_function = _hot("wasmtime_component_instance_get_func", c_bool)
+function_call = _hot("wasmtime_component_func_call_async", _R)
 future_poll = _function("wasmtime_call_future_poll", c_bool, _P)
 future_delete = _function("wasmtime_call_future_delete", None, _P)
 
-bytes_new = _function("wasm_byte_vec_new", None, _P, c_size_t, c_char_p)
+bytes_new = _function("wasm_byte_vec_new", None, _P, _P, _P)
 bytes_delete = _function("wasm_byte_vec_delete", None, _P)
-list_new = _function("wasmtime_component_vallist_new_uninit", None, _P, c_size_t)
-tuple_new = _function("wasmtime_component_valtuple_new_uninit", None, _P, c_size_t)
-record_new = _function("wasmtime_component_valrecord_new_uninit", None, _P, c_size_t)
-flags_new = _function("wasmtime_component_valflags_new_uninit", None, _P, c_size_t)
-value_new = _function("wasmtime_component_val_new", _P, _P)
+list_new = _function("wasmtime_component_vallist_new_uninit", None, _P, _P)
+tuple_new = _function("wasmtime_component_valtuple_new_uninit", None, _P, _P)
+record_new = _function("wasmtime_component_valrecord_new_uninit", None, _P, _P)
+flags_new = _function("wasmtime_component_valflags_new_uninit", None, _P, _P)
+value_new = _function("wasmtime_component_val_new", _R, _P)
 value_delete = _function("wasmtime_component_val_delete", None, _P)
-host_new = _function("wasmtime_component_resource_host_new", _P, c_bool, c_uint32, c_uint32)
+host_new = _function("wasmtime_component_resource_host_new", _R, _P, _P, _P)
 host_delete = _function("wasmtime_component_resource_host_delete", None, _P)
 host_representation = _function("wasmtime_component_resource_host_rep", c_uint32, _P)
-host_to_any = _function("wasmtime_component_resource_host_to_any", _P, _P, _P, _P)
-any_to_host = _function("wasmtime_component_resource_any_to_host", _P, _P, _P, _P)
+host_to_any = _hot("wasmtime_component_resource_host_to_any", _R)
+any_to_host = _hot("wasmtime_component_resource_any_to_host", _R)
 
 
 def assembled(text: str) -> bytes:

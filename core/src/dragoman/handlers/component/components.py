@@ -19,6 +19,7 @@ from dragoman.handlers.component.generations.generation import Entry
 from dragoman.handlers.component.instances import Instances
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.program import Program
+from dragoman.handlers.component.room import Room
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import Interface, Shape
 from dragoman.handlers.component.wasi import Wasi, is_provided
@@ -43,7 +44,7 @@ class Components:
         self._cache = Cache(cache or default_folder())
         self._engine = Engine()
         self._pooled: Engine | None = None
-        self._room = asyncio.Semaphore(pool.ROOM)
+        self._room = Room(pool.ROOM)
         self._handlers: list[ComponentHandler] = []
 
     async def open(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from asyncio import Semaphore, sleep
+from asyncio import sleep
 from collections.abc import Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from dragoman.errors import Trapped
 from dragoman.handlers.component import capi
-from dragoman.handlers.component.memory import WORDS, Words
+from dragoman.handlers.component.area import ARGUMENTS, COUNTS, RESULT, VALUE, Area
+from dragoman.handlers.component.memory import WORDS
+from dragoman.handlers.component.room import Room
 from dragoman.handlers.component.traps import trapped
 from dragoman.handlers.component.values import Writer
 
@@ -25,16 +27,11 @@ _SHORT_SLICE: Final = 100_000
 #: Seconds for which a guest may go on before it must let the event loop run; and those of the first time.
 _TURN: Final = 0.0005
 _FIRST: Final = 0.0003
+_NOTHING: Final = object()
 #: What each text that a guest hands over counts for besides its bytes: about what it takes in the host's memory.
 _TEXT: Final = 256
-_UNLIMITED_FUEL: Final = 2**63 - 1
-#: More than any toolchain makes; each takes address space, and the system maps only so many regions (65,530).
-_MEMORIES: Final = 16
-_TABLES: Final = 256
-
-# Where the engine writes, in words from the start of an instance's own.
-_INSTANCE, _ERROR, _FUNCTION, _DONE, _RESULT, _ARGUMENTS = 0, 2, 3, 7, 8, 12
-_WORDS: Final = _ARGUMENTS + 4 * 4  # four arguments, more than any generation's exports take
+# The numbers above as the engine takes them.
+_SLICES: Final = {interval: capi.prepared(interval) for interval in (1, _SHORT_SLICE, _SLICE)}
 
 
 class Instance:
@@ -44,6 +41,7 @@ class Instance:
 
     Attributes:
         context: the store's context in the C API.
+        prepared: the same, as an argument.
         objects: the host's objects that the guest holds handles of, by the number in the handle.
         session: what host functions are given; the caller sets it for each call.
         output: what the guest has printed; None where it can't print.
@@ -54,13 +52,13 @@ class Instance:
     """
 
     __slots__ = (
-        "_area", "_bound", "_hurried", "_next", "_operation", "_program", "_result", "_slice", "_store", "broken",
-        "context", "escaped", "handed", "objects", "output", "session", "until",
+        "_area", "_bound", "_hurried", "_next", "_operation", "_program", "_result", "_slice", "_store",
+        "broken", "context", "escaped", "handed", "objects", "output", "prepared", "session", "until",
     )  # fmt: skip
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._area = Words(_WORDS)
+        self._area = Area.take()
         self._bound: Export | None = None
         self._hurried = False
         self._next = 0
@@ -73,13 +71,13 @@ class Instance:
         self.until = 0.0
         self.handed = 0
         self._slice = _SHORT_SLICE if program.wasi else _SLICE
-        self._store: int = capi.store_new(program.engine.pointer, 0, 0)
+        self._store: int = capi.store_new(*program.store)
+        capi.store_limits(capi.prepared(self._store), *program.bounds)
         self.context: int = capi.store_context(self._store)
+        self.prepared = prepared = capi.prepared(self.context)
         program.engine.live[self.context] = self
-        limits = program.limits
-        capi.store_limits(self._store, limits.memory, limits.table_elements, limits.instances, _TABLES, _MEMORIES)
-        capi.context_yield_interval(self.context, _SHORT_SLICE)
-        capi.context_fuel(self.context, limits.fuel or _UNLIMITED_FUEL)
+        capi.context_yield_interval(prepared, _SLICES[_SHORT_SLICE])
+        capi.context_fuel(prepared, program.fuel)
         self.output = program.wasi.enter(self.context) if program.wasi else None
 
     async def start(self) -> None:
@@ -88,12 +86,13 @@ class Instance:
         Raises:
             Trapped: they trapped, or the component needs more than its limits.
         """
-        area = self._area.address
-        await self._drive(
-            capi.instantiate(
-                self._program.linker.pointer, self.context, self._program.component, area, area + 8 * _ERROR
-            )
-        )
+        if future := self.begin():
+            await self.drive(future)
+
+    def begin(self) -> int:
+        """Begin to start; the call that is left for `drive`, or 0 if it is done, as it mostly is. Raises as `start`."""
+        linker, component = self._program.code
+        return self._advance(capi.instantiate(linker, self.prepared, component, self._area.instance, self._area.error))
 
     async def call(self, export: Export, *values: Any) -> Any:
         """Call an exported function. One call at a time.
@@ -102,36 +101,38 @@ class Instance:
             Trapped: the guest trapped.
             BaseException: whatever a host function raised that is no error for a guest.
         """
-        first = self._area.index
-        address = self._area.address
+        area = self._area
         if self._bound is not export:
-            capi.instance_function(address, self.context, export.index, address + 8 * _FUNCTION)
+            capi.instance_function(area.instance, self.prepared, export.index, area.function)
             self._bound = export
-        for place in range(first + _RESULT, first + _ARGUMENTS + 4 * len(values), 4):
-            WORDS[place] = 0
+        result, place = area.index + RESULT, area.index + ARGUMENTS
+        for value_at in range(result, place + VALUE * len(values), VALUE):
+            WORDS[value_at] = 0
+        value = _NOTHING
         try:
-            place = first + _ARGUMENTS
-            for write, value in zip(export.writers, values, strict=True):
-                write(self, place, value)
-                place += 4
-            await self._drive(
-                capi.function_call(
-                    address + 8 * _FUNCTION, self.context, address + 8 * _ARGUMENTS, len(values),
-                    address + 8 * _RESULT, 1 if export.read else 0, address + 8 * _ERROR,
-                )
+            for write, argument in zip(export.writers, values, strict=True):
+                write(self, place, argument)
+                place += VALUE
+            future = capi.function_call(
+                area.function, self.prepared, area.arguments, COUNTS[len(values)],
+                area.result, COUNTS[1 if export.read else 0], area.error,
             )  # fmt: skip
-            return export.read(self, first + _RESULT) if export.read else None
+            if self._advance(future):
+                await self.drive(future)
+            value = export.read(self, result) if export.read else None
+            return value
         finally:
-            capi.value_delete(address + 8 * _RESULT)
-            for number in range(len(values)):
-                capi.value_delete(address + 8 * (_ARGUMENTS + 4 * number))
+            if value is not None or not export.light:
+                capi.value_delete(result << 3)
+            for value_at in range(result + VALUE, result + VALUE * (1 + len(values)), VALUE):
+                capi.value_delete(value_at << 3)
 
     def refuel(self) -> None:
         """Give the next call its whole budget."""
         if not self.objects:
             self.handed = 0
-        capi.context_yield_interval(self.context, _SHORT_SLICE)
-        capi.context_fuel(self.context, self._program.limits.fuel or _UNLIMITED_FUEL)
+        capi.context_yield_interval(self.prepared, _SLICES[_SHORT_SLICE])
+        capi.context_fuel(self.prepared, self._program.fuel)
 
     def keep(self, value: Any) -> int:
         """Put an object of the host's into the table of this store and return its number.
@@ -165,13 +166,13 @@ class Instance:
     def suspend(self, operation: Coroutine[Any, Any, Any], write: Writer | None, place: int) -> int:
         """Put the guest aside until `operation` is done; returns the address of the word that then becomes 1."""
         self._operation, self._result = operation, (write, place)
-        WORDS[self._area.index + _DONE] = 0
-        return self._area.address + 8 * _DONE
+        WORDS[self._area.done_index] = 0
+        return self._area.done
 
     def yield_soon(self) -> None:
         """Let the event loop run as soon as the guest goes on: what host functions do takes no fuel."""
         self._hurried = True
-        capi.context_yield_interval(self.context, 1)
+        capi.context_yield_interval(self.prepared, _SLICES[1])
 
     @property
     def worn(self) -> bool:
@@ -186,38 +187,55 @@ class Instance:
         if store:
             del self._program.engine.live[self.context]
             capi.store_delete(store)
+            self._area.give_back()
             self.objects.clear()
             if self.output is not None:
                 self.output.close()
 
-    async def _drive(self, future: int) -> None:
-        """Poll a call until it is done; between polls do what the guest waits for, or let others run."""
-        poll = capi.future_poll
-        WORDS[self._area.index + _ERROR] = 0
+    def _advance(self, future: int) -> int:
+        """Poll a call for the first time; what is left of it for `drive`, or 0."""
+        area = self._area
+        WORDS[area.error_index] = 0
         self.escaped = None
         self.broken = True
+        self.until = monotonic() + _FIRST
+        done = True
         try:
-            self.until = monotonic() + _FIRST
-            slice_ = _SHORT_SLICE
-            while not poll(future):
+            done = capi.future_poll(future)
+        finally:
+            if done:
+                capi.future_delete(future)
+        if not done:
+            return future
+        if error := WORDS[area.error_index]:
+            raise self._failure(error)
+        self.broken = False
+        return 0
+
+    async def drive(self, future: int) -> None:
+        """Poll a call until it is done; between polls do what the guest waits for, or let others run."""
+        poll = capi.future_poll
+        slice_ = _SHORT_SLICE
+        try:
+            while True:
                 if self._operation is not None:
                     await self._operate()
                     # It may have been done without waiting for anything.
                     if monotonic() > self.until:
                         await sleep(0)
                         self.until = monotonic() + _TURN
-                    continue
-                if slice_ == _SHORT_SLICE and monotonic() <= self.until:
-                    continue
-                await self._program.turns.next()
-                if self._hurried or slice_ != self._slice:
-                    self._hurried, slice_ = False, self._slice
-                    capi.context_yield_interval(self.context, slice_)
-                self.until = monotonic() + _TURN
+                elif slice_ != _SHORT_SLICE or monotonic() > self.until:
+                    await self._program.turns.next()
+                    if self._hurried or slice_ != self._slice:
+                        self._hurried, slice_ = False, self._slice
+                        capi.context_yield_interval(self.prepared, _SLICES[slice_])
+                    self.until = monotonic() + _TURN
+                if poll(future):
+                    break
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
             capi.future_delete(future)
-        if error := WORDS[self._area.index + _ERROR]:
+        if error := WORDS[self._area.error_index]:
             raise self._failure(error)
         self.broken = False
 
@@ -228,7 +246,7 @@ class Instance:
         write, place = self._result
         if write is not None:
             write(self, place, value)
-        WORDS[self._area.index + _DONE] = 1
+        WORDS[self._area.done_index] = 1
 
     def _failure(self, error: int) -> BaseException:
         escaped, self.escaped = self.escaped, None
@@ -247,7 +265,7 @@ class Instances:
         kept: how many idle instances to keep; 0 gives every message a new one.
     """
 
-    def __init__(self, program: Program, room: Semaphore, kept: int) -> None:
+    def __init__(self, program: Program, room: Room, kept: int) -> None:
         self._program = program
         self._room = room
         self._kept = kept
@@ -261,7 +279,8 @@ class Instances:
         Raises:
             Trapped: it could not be instantiated.
         """
-        await self._room.acquire()
+        if not self._room.enter():
+            await self._room.wait()
         self._out += 1
         if self._idle:
             instance = self._idle.pop()
@@ -269,7 +288,8 @@ class Instances:
             return instance
         instance = Instance(self._program)
         try:
-            await instance.start()
+            if future := instance.begin():
+                await instance.drive(future)
         except BaseException:
             self.put(instance)
             raise
@@ -277,7 +297,7 @@ class Instances:
 
     def put(self, instance: Instance) -> None:
         """Take an instance back; it is closed unless it can be used again."""
-        self._room.release()
+        self._room.leave()
         self._out -= 1
         instance.session = None
         if len(self._idle) < self._kept and not self._closed and not instance.worn:

@@ -149,12 +149,12 @@ def _direct(
 ) -> Callable[..., int]:
     """A host function that returns before the guest goes on."""
     live = engine.live
-    arguments_of = _arguments(readers)
+    called = _called(call, readers)
 
     def callback(_data: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int) -> int:
         try:
             instance = live[context]
-            value = call(instance.session, *arguments_of(instance, arguments >> 3))
+            value = called(instance, arguments >> 3)
             if write is not None:
                 write(instance, results >> 3, value)
             if monotonic() > instance.until:
@@ -171,7 +171,7 @@ def _suspending(
 ) -> Callable[..., None]:
     """A host function whose coroutine the instance's driver awaits, while the guest's stack is put aside."""
     live = engine.live
-    arguments_of = _arguments(readers)
+    called = _called(call, readers)
 
     def callback(
         _data: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int, error_out: int, then: int
@@ -180,7 +180,7 @@ def _suspending(
         try:
             instance = live[context]
             # The arguments are gone when this returns; the place for the results stays until the guest goes on.
-            operation = call(instance.session, *arguments_of(instance, arguments >> 3))
+            operation = called(instance, arguments >> 3)
             done = instance.suspend(operation, write, results >> 3)
         except BaseException as error:  # noqa: BLE001 - see above
             WORDS[error_out >> 3] = _failed(engine, context, error)
@@ -189,19 +189,21 @@ def _suspending(
     return callback
 
 
-def _arguments(readers: Sequence[Reader]) -> Callable[[Any, int], Sequence[Any]]:
-    """A function that reads all arguments; those of the usual numbers without a loop."""
+def _called(call: Callable[..., Any], readers: Sequence[Reader]) -> Callable[[Any, int], Any]:
+    """A function that reads all arguments and calls; those of the usual numbers without a loop."""
     if len(readers) == 1:
         (only,) = readers
-        return lambda instance, place: (only(instance, place),)
+        return lambda instance, place: call(instance.session, only(instance, place))
     if len(readers) == 2:
         first, second = readers
-        return lambda instance, place: (first(instance, place), second(instance, place + 4))
+        return lambda instance, place: call(instance.session, first(instance, place), second(instance, place + 4))
     if len(readers) == 3:
         first, second, third = readers
-        return lambda instance, place: (first(instance, place), second(instance, place + 4), third(instance, place + 8))
+        return lambda instance, place: call(
+            instance.session, first(instance, place), second(instance, place + 4), third(instance, place + 8)
+        )
     placed = [(4 * number, read) for number, read in enumerate(readers)]
-    return lambda instance, place: [read(instance, place + offset) for offset, read in placed]
+    return lambda instance, place: call(instance.session, *[read(instance, place + at) for at, read in placed])
 
 
 def _failed(engine: Engine, context: int, error: BaseException) -> int:

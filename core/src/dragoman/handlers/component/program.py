@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Final
 
 from dragoman.config.model import LimitsConfig
 from dragoman.handlers.component import capi
@@ -15,20 +16,28 @@ from dragoman.handlers.component.types import FunctionType
 from dragoman.handlers.component.values import Reader, Writer
 from dragoman.handlers.component.wasi import Wasi
 
+#: What a store may hold besides what its limits say: more than any toolchain makes. Each memory takes address space,
+#: and the system maps only so many regions (65,530).
+_MEMORIES: Final = 16
+_TABLES: Final = 256
+_UNLIMITED_FUEL: Final = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Export:
     """A function that the host calls in the guest.
 
     Attributes:
-        index: where the engine finds it.
+        index: where the engine finds it, prepared.
         writers: of its arguments.
         read: its result; None where it has none.
+        light: whether a result that is read as None holds nothing that would have to be let go.
     """
 
-    index: int
+    index: Any
     writers: tuple[Writer, ...]
     read: Reader | None
+    light: bool
 
 
 class Program:
@@ -42,6 +51,8 @@ class Program:
         wasi: the system as its instances see it; None where it imports none of it.
         turns: gives each guest that computes its turn.
         thin: the functions that an adapter exports in the place of its own, by their labels.
+        store: the arguments of a new store, prepared; likewise those of its limits, of the fuel for a message, and of
+            a new instance.
     """
 
     def __init__(self, engine: Engine, component: int, linker: Linker, limits: LimitsConfig, wasi: Wasi | None) -> None:
@@ -53,6 +64,10 @@ class Program:
         self.turns: Turns = engine.turns
         self.thin: Collection[str] = ()
         self._indexes: list[int] = []
+        self.store = _prepared(engine.pointer, 0, 0)
+        self.bounds = _prepared(limits.memory, limits.table_elements, limits.instances, _TABLES, _MEMORIES)
+        (self.fuel,) = _prepared(limits.fuel or _UNLIMITED_FUEL)
+        self.code = _prepared(linker.pointer, component)
 
     def export(self, interface: str | None, name: str, type_: FunctionType) -> Export:
         """A function that the component exports, by itself or in an interface."""
@@ -62,7 +77,8 @@ class Program:
         outer = self._index(0, interface) if interface else 0
         writers = tuple(values.writer(parameter) for _, parameter in type_.parameters)
         read = values.reader(type_.result) if type_.result else None
-        return Export(self._index(outer, name), writers, read)
+        light = type_.result is None or (type_.result.kind == "result" and not any(type_.result.parts[:1]))
+        return Export(capi.prepared(self._index(outer, name)), writers, read, light)
 
     def _index(self, outer: int, name: str) -> int:
         encoded = name.encode()
@@ -78,3 +94,7 @@ class Program:
         if component:
             capi.component_delete(component)
         self.linker.close()
+
+
+def _prepared(*values: int) -> tuple[Any, ...]:
+    return tuple(map(capi.prepared, values))

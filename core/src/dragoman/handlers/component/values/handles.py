@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import getitem
 from typing import Any, Final
 
 from dragoman.handlers.component import capi
@@ -13,45 +15,58 @@ from dragoman.handlers.component.values.place import NUMBER, Converters, Reader,
 _RESOURCE: Final = NUMBER["resource"]
 
 
-def _representation(out: Words) -> Callable[[Table, int], int]:
-    """A function that gives the number in a handle, and ends a borrow."""
-    to_host, number_of, delete = capi.any_to_host, capi.host_representation, capi.host_delete
-    address, index = out.address, out.index
+#: Handles for objects of these numbers are made once: what the engine is given is a copy.
+_MADE_ONCE: Final = 64
 
-    def representation(table: Table, place: int, _alive: Words = out) -> int:
-        if error := to_host(table.context, WORDS[place + 1], address):
+
+def _reader(take: Callable[[dict[int, Any], int], Any]) -> Reader:
+    """A function that takes the object of a handle out of the table; it ends a borrow."""
+    to_host, number_of, delete, prepared = capi.any_to_host, capi.host_representation, capi.host_delete, capi.prepared
+    out = Words(1)
+    index, address = out.index, prepared(out.address)
+
+    def read(table: Table, place: int, _alive: Words = out) -> Any:
+        if error := to_host(table.prepared, prepared(WORDS[place + 1]), address):
             raise LookupError(capi.message_of(error))
         handle = WORDS[index]
-        number: int = number_of(handle)
+        number = number_of(handle)
         delete(handle)
-        return number
+        return take(table.objects, number)
 
-    return representation
+    return read
 
 
 def _read_borrow(_type: Type, _: Converters) -> Reader:
-    representation = _representation(Words(1))
-    return lambda table, place: table.objects[representation(table, place)]
+    return _reader(getitem)
 
 
 def _read_own(_type: Type, _: Converters) -> Reader:
-    representation = _representation(Words(1))
-    return lambda table, place: table.objects.pop(representation(table, place))
+    return _reader(dict.pop)
 
 
 def _write_own(type_: Type, make: Converters) -> Writer:
     if (resource := make.resources.get(type_.names[0])) is None:
         raise unknown(type_)
-    new, to_any, delete = capi.host_new, capi.host_to_any, capi.host_delete
+    to_any, prepared, made = capi.host_to_any, capi.prepared, _made(resource)
 
     def write(table: Table, place: int, value: Any) -> None:
-        handle = new(True, table.keep(value), resource)
-        error = to_any(table.context, handle, (place << 3) + 8)
-        delete(handle)
+        number = table.keep(value)
+        if number < _MADE_ONCE:
+            error = to_any(table.prepared, made[number], prepared((place << 3) + 8))
+        else:
+            handle = capi.host_new(1, number, resource)
+            error = to_any(table.prepared, prepared(handle), prepared((place << 3) + 8))
+            capi.host_delete(handle)
         capi.check(error)
         WORDS[place] = _RESOURCE
 
     return write
+
+
+@cache
+def _made(resource: int) -> Sequence[Any]:
+    """Handles for objects of the first numbers, of a resource with that number; they last as long as the process."""
+    return [capi.prepared(capi.host_new(1, number, resource)) for number in range(_MADE_ONCE)]
 
 
 READERS: Final = {"own": _read_own, "borrow": _read_borrow}

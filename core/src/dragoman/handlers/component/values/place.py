@@ -23,11 +23,11 @@ class Table(Protocol):
     """The host's objects that a guest holds handles of; one per store.
 
     Attributes:
-        context: the store's context in the C API.
+        prepared: the store's context in the C API, as an argument.
         objects: the objects by the number that stands for each in a handle.
     """
 
-    context: int
+    prepared: Any
     objects: dict[int, Any]
 
     def keep(self, value: Any) -> int:

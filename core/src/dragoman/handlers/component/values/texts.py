@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.handlers.component import capi
-from dragoman.handlers.component.memory import WORDS
+from dragoman.handlers.component.memory import CHARS, WORDS
 from dragoman.handlers.component.types import Type
 from dragoman.handlers.component.values.place import NUMBER, Converters, Reader, Table, Writer, put_text, text_in, utf8
 
@@ -26,8 +26,11 @@ def _write_char(type_: Type, _: Converters) -> Writer:
 
 def _read_string(_type: Type, _: Converters) -> Reader:
     def read(table: Table, place: int) -> str:
-        table.charge(WORDS[place + 1])
-        return text_in(place + 1)
+        size = WORDS[place + 1]
+        table.charge(size)
+        data = WORDS[place + 2]
+        text: str = CHARS[data : data + size].decode()
+        return text
 
     return read
 

@@ -22,9 +22,10 @@ def _read_list(type_: Type, make: Converters) -> Reader:
 
 
 def _read_body(table: Table, place: int) -> bytes:
-    table.charge(WORDS[place + 1])
+    size = WORDS[place + 1]
+    table.charge(size)
     data = WORDS[place + 2]
-    text: bytes = CHARS[data : data + WORDS[place + 1]]
+    text: bytes = CHARS[data : data + size]
     return text if text.isascii() else text.decode().encode("latin-1")
 
 
