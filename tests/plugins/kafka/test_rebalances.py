@@ -3,22 +3,24 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
 from aiokafka import errors as theirs
 
-from dragoman.adapter import Delivery, SubscribeOptions
+from dragoman.adapter import Release, SubscribeOptions
 from dragoman.errors import Closed
 from dragoman.message import Channel, Message
 from dragoman_kafka import KAFKA
 from dragoman_kafka.adapter import KafkaAdapter
 from dragoman_kafka.subscription import KafkaSubscription
 from tests.plugins.kafka.conftest import settings_for
-from tests.plugins.kafka.receiving import accept, bodies, drain, messages, take, until
+from tests.plugins.kafka.receiving import accept, bodies, drain, drain_until_quiet, messages, take, until
 from tests.servers import Server
 
 GROUP = SubscribeOptions(group="g")
+RELEASE = Release()
 
 
 async def work(subscription: KafkaSubscription, done: list[str]) -> None:
@@ -56,7 +58,7 @@ async def test_what_is_in_hand_is_waited_for_and_committed_when_a_member_joins(
     async with adapter.subscribe(channel, GROUP) as first:
         held = await take(first, 40)
         opening = asyncio.create_task(_opened(adapter, channel))
-        await until(lambda: first._revoking)
+        await until(lambda: first.rebalancing.under_way)
         assert not opening.done()
         await accept(first, *held[:20])
         await asyncio.sleep(0.2)
@@ -79,27 +81,83 @@ async def _opened(adapter: KafkaAdapter, channel: Channel) -> tuple[AsyncExitSta
 
 
 async def test_waiting_for_what_is_in_hand_is_bounded(kafka: Server, channel: Channel) -> None:
-    """A handler that never ends does not keep the group from going on: what it has comes again elsewhere."""
+    """A handler that never ends does not keep the group waiting: what moves comes again elsewhere, the rest stays."""
     adapter = await KAFKA.connect(settings_for(kafka, rebalance_timeout=2.0))
-    await adapter.publish(channel, messages(8))
+    await adapter.publish(channel, [Message.of(str(number), key=str(number)) for number in range(40)])
     async with adapter.subscribe(channel, GROUP) as first:
-        held = await take(first, 8)
+        held = await take(first, 40)
         began = time.monotonic()
         async with adapter.subscribe(channel, GROUP) as second:
             assert 1.0 < time.monotonic() - began < 5.0
-            again: list[Delivery] = []
-            async with asyncio.timeout(10):
-                while len(again) < 8:
-                    for each in (first, second):
-                        try:
-                            async with asyncio.timeout(0.1):
-                                again += await each.receive(8)
-                        except TimeoutError:
-                            pass
-            assert sorted(bodies(again)) == sorted(bodies(held))
-            await accept(first, *held)  # it has gone back meanwhile: nothing happens
-            assert await first.lag() + len(again) >= 8
+            moved = [each for each in held if each.token[0].lost]
+            assert {each.lane for each in moved} < {each.lane for each in held}, "some stay, and some move"
+            again = await take(second, len(moved))
+            assert sorted(bodies(again)) == sorted(bodies(moved))
+            await accept(first, *held)  # of what has moved it says nothing
+            assert await first.lag() + len(again) >= len(moved)
+            await accept(second, *again)
+            assert await second.lag() == 0
+            for each in (first, second):
+                assert bodies(await drain_until_quiet(each, 0.1)) == []
     await adapter.close()
+
+
+@pytest.mark.parametrize("settles", ["before", "after", "releases"])
+async def test_a_subscription_to_another_channel_opens_while_one_holds_messages(
+    adapter: KafkaAdapter, queue: Callable[[], Channel], settles: str
+) -> None:
+    """A handler that subscribes in the middle of a message is what the group waits for. None of it comes twice."""
+    one, other = queue(), queue()
+    await adapter.publish(one, messages(40))
+    await adapter.publish(other, messages(40, first=40))
+    async with adapter.subscribe(one, SubscribeOptions(group="g", prefetch=20)) as first:
+        held = await take(first, 10)
+        if settles == "before":
+            await accept(first, *held[5:])
+        async with adapter.subscribe(other, GROUP) as second:
+            seen = bodies(held)
+            if settles == "releases":
+                await first.settle([(each, RELEASE) for each in held])
+                seen = []
+            else:
+                await accept(first, *(held[:5] if settles == "before" else held))
+            seen += bodies(await drain(first))
+            seen += bodies(await drain(second))
+    assert sorted(seen, key=int) == [str(n) for n in range(80)]
+
+
+async def test_what_is_settled_while_the_group_settles_is_committed(
+    adapter: KafkaAdapter, queue: Callable[[], Channel]
+) -> None:
+    """A commit waits until the partitions are given out: then it counts, and nothing comes twice."""
+    one, other = queue(), queue()
+    await adapter.publish(one, messages(100))
+    await adapter.publish(other, messages(1, first=100))
+    done: list[str] = []
+
+    async with adapter.subscribe(one, SubscribeOptions(group="g", prefetch=10)) as first:
+        slow = asyncio.create_task(one_by_one(first, done))
+        for _ in range(3):
+            async with adapter.subscribe(other, GROUP):
+                pass
+        async with adapter.subscribe(other, GROUP) as second:
+            done += bodies(await drain(second))
+        await until(lambda: len(done) >= 101)
+        assert await first.lag() == 0
+    await slow
+    assert sorted(done, key=int) == [str(n) for n in range(101)]
+
+
+async def one_by_one(subscription: KafkaSubscription, done: list[str]) -> None:
+    """Handle everything, each message for itself, and two hundredths of a second for each."""
+    try:
+        while True:
+            (taken,) = await subscription.receive(1)
+            await asyncio.sleep(0.02)
+            done += bodies([taken])
+            await accept(subscription, taken)
+    except Closed:
+        return
 
 
 async def test_a_commit_that_comes_too_late_is_no_error(adapter: KafkaAdapter, channel: Channel) -> None:

@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as theirs
 from aiokafka.conn import create_conn
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from dragoman import tls
 from dragoman.adapter import Start, SubscribeOptions
@@ -22,6 +24,7 @@ from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.extensions import Extensions, parse
 from dragoman_kafka.producer import Publisher
 from dragoman_kafka.protocol import wait_for_transactions
+from dragoman_kafka.rebalancing import Siblings
 from dragoman_kafka.requests import Requests
 from dragoman_kafka.settings import FOREVER_MS, KafkaSettings
 from dragoman_kafka.subscription import KafkaSubscription
@@ -42,6 +45,7 @@ class KafkaAdapter:
         self._publisher = Publisher(producer, self._topics, settings)
         self._requests = Requests(self._publisher, self._topics, settings, lambda: self._consumer(None, Extensions()))
         self._subscriptions: set[KafkaSubscription] = set()
+        self._siblings: WeakValueDictionary[str, Siblings] = WeakValueDictionary()
         self._closing: asyncio.Task[None] | None = None
 
     def publish(self, channel: Channel, messages: Sequence[Message]) -> Coroutine[Any, Any, None]:
@@ -96,16 +100,19 @@ class KafkaAdapter:
                 if transactions is not None:
                     await transactions.start()
                 consumer = self._consumer(group, extensions)
+                siblings = self._siblings.setdefault(group, Siblings())
                 subscription = KafkaSubscription(
                     consumer,
                     channel,
                     options.prefetch,
                     self._settings,
+                    siblings=siblings,
                     shared=not extensions.partitions,
                     transactions=transactions,
                 )
                 _join(consumer, subscription, partitions, extensions)
-                await sockets.start(consumer)
+                with siblings.joining():
+                    await sockets.start(consumer)
             self._check_open()
         except BaseException as error:
             if transactions is not None:
@@ -138,7 +145,11 @@ class KafkaAdapter:
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
             "session_timeout_ms": session,
-            "heartbeat_interval_ms": min(3000, session // 3),
+            # It is by a heartbeat that a member hears that others have come or gone, and everybody waits for it.
+            "heartbeat_interval_ms": min(1000, session // 3),
+            # Who comes or goes for another channel moves no partition of this one, as aiokafka's "roundrobin" might;
+            # most other clients begin with it, too. One only: with two aiokafka joins twice, and all join for ever.
+            "partition_assignment_strategy": (RangePartitionAssignor,),
             "rebalance_timeout_ms": int(settings.rebalance_timeout * 1000),
             # A slow handler is no reason to leave the group: as long as the process lives, its deliveries are ours.
             "max_poll_interval_ms": FOREVER_MS,
@@ -180,7 +191,7 @@ def _join(
 ) -> None:
     """Say which partitions the consumer is to read: those that the group gives it, or those that were asked for."""
     if not extensions.partitions:
-        consumer.subscribe([partitions[0].topic], listener=subscription)
+        consumer.subscribe([partitions[0].topic], listener=subscription.rebalancing)
         return
     chosen = [each for each in partitions if each.partition in extensions.partitions]
     if len(chosen) != len(extensions.partitions):

@@ -32,9 +32,10 @@ class Progress:
         in_hand: how many deliveries the host has, unsettled.
         lost: whether it was taken away; what is settled afterwards comes again, here or elsewhere.
         committed: what the broker has confirmed; None until it has confirmed something.
+        next: the offset after the last one that was taken; None where nothing was taken yet.
     """
 
-    __slots__ = ("_next", "_unsettled", "committed", "in_hand", "lost", "number", "partition")
+    __slots__ = ("_unsettled", "committed", "in_hand", "lost", "next", "number", "partition")
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
@@ -44,12 +45,12 @@ class Progress:
         self.committed: int | None = None
         # In the order of offsets, because they are taken in that order and never put back.
         self._unsettled: dict[int, None] = {}
-        self._next: int | None = None
+        self.next: int | None = None
 
     def take(self, offsets: list[int]) -> None:
         """These were fetched, and are to be settled."""
         self._unsettled.update(dict.fromkeys(offsets))
-        self._next = offsets[-1] + 1
+        self.next = offsets[-1] + 1
 
     def accept(self, offset: int) -> None:
         """This one is done."""
@@ -62,11 +63,11 @@ class Progress:
     @property
     def position(self) -> int | None:
         """Where the group would go on from: the first offset that isn't settled; None where nothing was taken yet."""
-        return next(iter(self._unsettled), self._next)
+        return next(iter(self._unsettled), self.next)
 
     def position_after(self, accepted: Container[int]) -> int | None:
         """What `position` will be when these are accepted, too."""
-        return next((offset for offset in self._unsettled if offset not in accepted), self._next)
+        return next((offset for offset in self._unsettled if offset not in accepted), self.next)
 
     @property
     def behind(self) -> bool:

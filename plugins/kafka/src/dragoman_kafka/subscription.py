@@ -9,7 +9,6 @@ from itertools import repeat
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 
 from dragoman.adapter import ACCEPT, Delivery, Outcome, Release
 from dragoman.errors import BrokerError, Closed, ConnectionLost, Unsupported
@@ -18,6 +17,7 @@ from dragoman_kafka.errors import translate_connection
 from dragoman_kafka.fetching import plainly
 from dragoman_kafka.offsets import Commits, Progress, positions_after
 from dragoman_kafka.protocol import Member
+from dragoman_kafka.rebalancing import Rebalancing, Siblings
 from dragoman_kafka.records import Record, to_message
 from dragoman_kafka.settings import KafkaSettings
 from dragoman_kafka.sockets import stop
@@ -27,19 +27,20 @@ from dragoman_kafka.transactions import Transactions
 _IDLE_MS: Final = 2000
 #: Seconds between two questions while none of them answers.
 _BACKOFF: Final = 0.2
-#: The share of the rebalance timeout that is for what is in hand; the rest is for committing and joining again.
-_SHARE_IN_HAND: Final = 0.7
 #: The share of what may be in hand below which little was settled at once.
 _LITTLE: Final = 0.125
 #: From so many on, somebody settles in passing what many tasks have done.
 _FEW: Final = 8
 
 
-class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+class KafkaSubscription:
     """See `dragoman.adapter.Subscription`, `Lag` and `Transactions`. A lane is a partition, or one of its keys.
 
     What is released is given to the host again from here: Kafka itself can't take a single message back. Other members
     of the group get it when the partition moves to them.
+
+    Attributes:
+        rebalancing: what the consumer is to tell of its partitions.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         prefetch: int,
         settings: KafkaSettings,
         *,
+        siblings: Siblings,
         shared: bool,
         transactions: Transactions | None = None,
     ) -> None:
@@ -65,12 +67,20 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         self._progress: dict[TopicPartition, Progress] = {}
         self._fetched: deque[tuple[Progress, Record]] = deque()
         self._released: deque[Delivery] = deque()
-        self._revoking = False
         self._failure: BrokerError | None = None
         self._arrived = asyncio.Event()
         self._settled = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self.rebalancing = Rebalancing(
+            consumer,
+            self._commits,
+            self._progress,
+            siblings=siblings,
+            within=settings.rebalance_timeout,
+            settled=self._settled,
+            forget_lost=self._forget_lost,
+        )
 
     def start(self) -> None:
         """Begin to fetch. The consumer has its partitions."""
@@ -84,7 +94,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         while True:
             if self._failure is not None:
                 raise self._failure
-            if (self._fetched or self._released) and not self._revoking:
+            if (self._fetched or self._released) and not self.rebalancing.under_way:
                 return self._take(limit)
             self._arrived.clear()
             await self._arrived.wait()
@@ -278,38 +288,11 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
         self._released = deque(sorted((*self._released, *again), key=lambda delivery: delivery.token[1]))
         self._arrived.set()
 
-    # Rebalances: aiokafka calls these two from a task of its own
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Wait for what is in hand, and commit it, while the partitions are still ours."""
-        self._revoking = True
-        self._fetched.clear()
-        self._released.clear()
-        leaving = [self._progress[each] for each in revoked if each in self._progress]
-        try:
-            async with asyncio.timeout(self._settings.rebalance_timeout * _SHARE_IN_HAND):
-                await self._let_go(leaving)
-        except (TimeoutError, BrokerError):
-            # What isn't committed comes again at the partition's next owner.
-            pass
-        finally:
-            for each in leaving:
-                each.lost = True
-                self._progress.pop(each.partition, None)
-            self._released.clear()
-            self._revoking = False
-
-    async def _let_go(self, leaving: list[Progress]) -> None:
-        # Also where it says nothing new: it tells whether the group still knows us.
-        await self._commits.commit(leaving)
-        while self._closing is None and any(each.in_hand and not each.lost for each in leaving):
-            self._settled.clear()
-            await self._settled.wait()
-        await self._commits.commit([each for each in leaving if each.behind])
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka calls it so
-        """Fetch from the new partitions too."""
-        self._settled.set()
+    def _forget_lost(self) -> None:
+        """Partitions are somebody else's now: what waits here of them is, too."""
+        self._fetched = deque(each for each in self._fetched if not each[0].lost)
+        self._released = deque(each for each in self._released if not each.token[0].lost)
+        self._arrived.set()
 
     # Lag
 
@@ -358,7 +341,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiok
     async def _close(self) -> None:
         self._failure = Closed("the subscription was closed", where=self._channel.name)
         self._arrived.set()
-        self._settled.set()
+        self.rebalancing.stop()
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
