@@ -136,6 +136,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "retry": lambda: table(model.RetryConfig),
     "dead-letter": lambda: table(model.DeadLetterConfig),
     "wasi": lambda: table(model.WasiConfig),
+    "keyvalue": lambda: table(model.KeyvalueConfig),
     "limits": lambda: table(model.LimitsConfig),
     "host": lambda: table(model.HostConfig),
     "observe": lambda: table(model.ObserveConfig),

@@ -30,6 +30,12 @@ WORLDS = {
     "wasmcloud": {"imports": "types consumer", "messaging": "types consumer"},
     "wasmcloud/0.1": {"messaging": "types consumer"},
     "wasmcloud/0.3": {"messaging-core": "types producer", "messaging-request-reply": "types producer request_reply"},
+    "interfaces/keyvalue": {"imports": "store atomics batch"},
+    "interfaces/keyvalue/2024-02": {"imports": "store atomics batch"},
+    "interfaces/logging": {"imports": "logging"},
+    "interfaces/config": {"imports": "store"},
+    "interfaces/config/2024-09": {"imports": "runtime"},
+    "interfaces/bus": {"imports": "lattice"},
 }
 
 

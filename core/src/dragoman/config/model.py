@@ -130,6 +130,22 @@ class WasiConfig(Section):
     directories: dict[str, Path] = Field({}, description="the guest's paths and the folders that they show, read only")
     writable: dict[str, Path] = Field({}, description="the same, for folders that the guest may write to")
     sleep: bool = Field(False, description="whether the guest may wait on clocks; it blocks the host while it does")
+    config: dict[str, str] = Field({}, description="what `wasi:config` gives it")
+
+
+class KeyvalueConfig(Section):
+    """Buckets of keys and values that a guest may use, through `wasi:keyvalue`. Nothing without it."""
+
+    buckets: tuple[str, ...] = Field(
+        min_length=1, description="their names; a guest that opens one without a name gets `default`"
+    )
+    path: Literal[":memory:"] | Path = Field(
+        description="the file that keeps them, which handlers and processes may share; "
+        "':memory:': they are gone with the process"
+    )
+    max_entries: int = Field(100_000, gt=0, description="how many keys a bucket may have")
+    max_value: Size = Field(64 * 2**10, gt=0, le=2**20, description="the largest value")
+    max_size: Size = Field(256 * 2**20, gt=0, description="all keys and values of a bucket together")
 
 
 class LimitsConfig(Section):
@@ -200,6 +216,7 @@ class HandlerConfig(Section):
     )
     instances: Literal["fresh", "reuse"] = Field("fresh", description="a new instance per message, or one kept")
     wasi: WasiConfig = Field(WasiConfig(), description="what of the system the guest may see")
+    keyvalue: KeyvalueConfig | None = Field(None, description="buckets of keys and values that the guest may use")
     limits: LimitsConfig = Field(LimitsConfig(), description="what the guest may use up")
 
     @field_validator("subscribe")

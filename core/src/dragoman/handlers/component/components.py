@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from dragoman.config.model import HandlerConfig, LimitsConfig, WasiConfig
+from dragoman.config.model import HandlerConfig
 from dragoman.errors import ComponentError, HandlerError
 from dragoman.handlers.component import file, pool, recognition
 from dragoman.handlers.component.bodies import EXPORTS, IMPORTS, is_respelled, plain, spelled
@@ -17,6 +17,9 @@ from dragoman.handlers.component.composed import is_composed
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Entry
 from dragoman.handlers.component.instances import Instances
+from dragoman.handlers.component.interfaces.buckets import Stores
+from dragoman.handlers.component.interfaces.keyvalue import Keyvalue
+from dragoman.handlers.component.interfaces.offers import check, granted
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.program import Program
 from dragoman.handlers.component.room import Room
@@ -46,6 +49,7 @@ class Components:
         self._pooled: Engine | None = None
         self._room = Room(pool.ROOM)
         self._handlers: list[ComponentHandler] = []
+        self._stores = Stores()
 
     async def open(
         self, name: str, config: HandlerConfig, *, progress: Callable[[str], None] = _LOG.info
@@ -84,12 +88,13 @@ class Components:
         def compiling() -> None:
             progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
 
+        keyvalue = await self._keyvalue(config)
         engine = self._engine
         component = await asyncio.to_thread(engine.lasting, lambda: file.compiled(engine, self._cache, data, compiling))
         if config.instances == "fresh" and pool.fits(config.limits):
             engine, component = await self._into_pool(component, data)
         shape = read_shape(engine.pointer, component)
-        program, entry = _linked(engine, component, shape, config.limits, config.wasi)
+        program, entry = _linked(engine, component, shape, config, keyvalue)
         instances = Instances(program, self._room, _KEPT if config.instances == "reuse" else 0)
         try:
             async with asyncio.timeout(config.deadline):
@@ -104,6 +109,11 @@ class Components:
             instances.close()
             raise
         return ComponentHandler(instances, entry)
+
+    async def _keyvalue(self, config: HandlerConfig) -> Keyvalue | None:
+        if config.keyvalue is None:
+            return None
+        return Keyvalue(config.keyvalue, await self._stores.open(config.keyvalue.path))
 
     async def _into_pool(self, component: int, data: bytes) -> tuple[Engine, int]:
         """The same code on the engine with a pool; as it is where it does not fit.
@@ -130,24 +140,26 @@ class Components:
         """Close every handler and the engines. Idempotent."""
         while self._handlers:
             await self._handlers.pop().close()
+        await self._stores.close()
         self._engine.close()
         if self._pooled is not None:
             self._pooled.close()
 
 
 def _linked(
-    engine: Engine, component: int, shape: Shape, limits: LimitsConfig, granted: WasiConfig
+    engine: Engine, component: int, shape: Shape, config: HandlerConfig, keyvalue: Keyvalue | None
 ) -> tuple[Program, Entry]:
     calls, offers = shape.imports.get(IMPORTS), shape.exports.get(EXPORTS)
     linker = Linker(engine, spelled if is_respelled(shape) else str)
     shape = plain(shape)
     generation = recognition.recognise(shape)
-    wasi = Wasi(granted, shape, limits.output) if any(map(is_provided, shape.imports)) else None
-    program = Program(engine, component, linker, limits, wasi)
+    check(shape, config)
+    wasi = Wasi(config.wasi, shape, config.limits.output) if any(map(is_provided, shape.imports)) else None
+    program = Program(engine, component, linker, config.limits, wasi)
     if isinstance(offers, Interface):
         program.thin = offers.functions
     try:
-        recognition.link(linker, shape, generation, calls)
+        recognition.link(linker, shape, generation, granted(config, keyvalue), calls)
         if wasi is not None:
             wasi.link(linker, shape)
         return program, Entry(program, shape, generation)

@@ -12,6 +12,7 @@ from dragoman.handlers.component.bodies import plain
 from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
+from dragoman.handlers.component.interfaces import offers
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import Item, Shape
 
@@ -27,7 +28,7 @@ class Inspection:
         version: of the package, as the component names it; None where it names none.
         imports: what it imports, by name, as WIT.
         exports: what it exports, by name, as WIT.
-        needs: what it may need from its handler's `wasi` section.
+        needs: what it may need from its handler's configuration: keys of `wasi`, and `keyvalue`.
         problems: why it can't run here, one line each; empty where it can.
     """
 
@@ -73,7 +74,7 @@ def _described(path: Path, size: int, shape: Shape) -> Inspection:
         version=_version(shape, generation) if generation else None,
         imports={name: _text(item) for name, item in shape.imports.items()},
         exports={name: _text(item) for name, item in shape.exports.items()},
-        needs=tuple(wasi.needs(shape)),
+        needs=(*wasi.needs(shape), *offers.needs(shape)),
         problems=tuple(problems),
     )
 

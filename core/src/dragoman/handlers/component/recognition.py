@@ -11,6 +11,7 @@ from dragoman.handlers.component import wasi
 from dragoman.handlers.component.bodies import IMPORTS, label
 from dragoman.handlers.component.generations import core, events, formats, topics, wasmcloud
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
+from dragoman.handlers.component.interfaces.offers import NOTHING, Offer, Offers
 from dragoman.handlers.component.linker import HostFunction, Linker
 from dragoman.handlers.component.types import FunctionType, Interface, Item, Shape
 
@@ -50,71 +51,71 @@ def recognise(shape: Shape) -> Generation:
     )
 
 
-def problems(shape: Shape, generation: Generation) -> list[str]:
+def problems(shape: Shape, generation: Generation, offers: Offers = NOTHING) -> list[str]:
     """What of a component's imports nobody provides, one text each."""
     found = []
     for name, item in shape.imports.items():
         if not isinstance(item, Interface):
             found.append(f"{name}, which is a {'function' if isinstance(item, FunctionType) else item}")
-        elif (provided := _provided(name, generation)) is not None:
-            found += _misfits(name, item, provided, generation)
+        elif (provided := _provided(name, generation, offers)) is not None:
+            found += _misfits(name, item, provided)
         elif not wasi.is_provided(name):
             found.append(name)
     return found
 
 
-def link(linker: Linker, shape: Shape, generation: Generation, thin: Item | None) -> None:
-    """Provide the messaging interfaces that a component imports.
+def link(linker: Linker, shape: Shape, generation: Generation, offers: Offers, thin: Item | None) -> None:
+    """Provide the interfaces that a component imports, save those of the system.
 
     Args:
         linker: what it is linked with.
         shape: what it imports.
-        generation: whose interfaces.
+        generation: whose interfaces for messaging.
+        offers: the others.
         thin: the functions that an adapter calls in the place of some of these, if the component is wrapped.
 
     Raises:
         ComponentError: it imports what nobody provides.
     """
-    if missing := problems(shape, generation):
+    if missing := problems(shape, generation, offers):
         raise ComponentError(
             f"the component imports what nobody provides: {'; '.join(missing)}",
             expected=f"only interfaces of {generation.package} ({generation.name}) and of WASI 0.2",
         )
-    ours = [(name, item, _provided(name, generation)) for name, item in shape.imports.items()]
+    ours = [(name, item, _provided(name, generation, offers)) for name, item in shape.imports.items()]
     # Resources first: the functions of every interface speak of them.
-    for _, _, interface in ours:
-        for resource in generation.resources.get(interface or "", ()):
+    for _, _, offer in ours:
+        for resource in offer.resources if offer else ():
             linker.resources.setdefault(resource, len(linker.resources) + 1)
     adapted = []
-    for name, item, interface in ours:
-        if interface is not None and isinstance(item, Interface):
-            functions = [_bound(function, type_, interface, generation) for function, type_ in item.functions.items()]
-            linker.add_interface(name, functions, _defined(item, interface, generation))
+    for name, item, offer in ours:
+        if offer is not None and isinstance(item, Interface):
+            functions = [_bound(function, type_, offer) for function, type_ in item.functions.items()]
+            linker.add_interface(name, functions, [name for name in offer.resources if name in item.resources])
             adapted += [replace(function, name=label(name, function.name), thin=True) for function in functions]
     if isinstance(thin, Interface):
         linker.add_interface(IMPORTS, [function for function in adapted if function.name in thin.functions])
 
 
-def _defined(item: Interface, interface: str, generation: Generation) -> list[str]:
-    return [resource for resource in generation.resources.get(interface, ()) if resource in item.resources]
-
-
-def _provided(name: str, generation: Generation) -> str | None:
-    """The interface's short name, if it is one of the generation's."""
+def _provided(name: str, generation: Generation, offers: Offers) -> Offer | None:
+    """What there is for an imported interface."""
     parts = InterfaceName.parse(name)
-    if parts is None or parts.package != generation.package or parts.interface not in generation.provides:
+    if parts is None:
         return None
-    return parts.interface
+    if parts.package != generation.package:
+        return offers.get((parts.package, parts.interface))
+    functions = generation.provides.get(parts.interface)
+    return None if functions is None else Offer(functions, generation.resources.get(parts.interface, ()))
 
 
-def _bound(name: str, type_: FunctionType, interface: str, generation: Generation) -> HostFunction:
-    form = next(form for form in generation.provides[interface][name] if form.signature == type_.signature)
+def _bound(name: str, type_: FunctionType, offer: Offer) -> HostFunction:
+    form = next(form for form in offer.functions[name] if form.signature == type_.signature)
     return HostFunction(name, type_, form.call, form.suspends)
 
 
-def _misfits(name: str, item: Interface, interface: str, generation: Generation) -> Iterator[str]:
+def _misfits(name: str, item: Interface, offer: Offer) -> Iterator[str]:
     """The functions of an interface that the host has not, or has with other types."""
-    known = generation.provides[interface]
+    known = offer.functions
     for function, type_ in item.functions.items():
         if function not in known:
             yield f"{name}: {function}"

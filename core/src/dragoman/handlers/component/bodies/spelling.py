@@ -13,11 +13,11 @@ from dragoman.handlers.component.types import Interface, Shape
 
 #: In which way components are wrapped: another number for each change after which code that was compiled before can't
 #: be linked any more.
-FORM: Final = 3
+FORM: Final = 4
 #: What a wrapped component imports and exports besides: the functions whose bodies are texts.
 IMPORTS: Final = "dragoman:bodies/imports"
 EXPORTS: Final = "dragoman:bodies/exports"
-#: The functions of resources of those interfaces that have functions with bodies, in all generations.
+#: The functions of resources of those interfaces that have functions with bodies, in all generations, and with values.
 NAMES: Final = (
     "[static]client.connect",
     "[method]client.disconnect",
@@ -32,6 +32,13 @@ NAMES: Final = (
     "[method]message.add-metadata",
     "[method]message.set-metadata",
     "[method]message.remove-metadata",
+    "[method]bucket.get",
+    "[method]bucket.set",
+    "[method]bucket.delete",
+    "[method]bucket.exists",
+    "[method]bucket.list-keys",
+    "[static]cas.new",
+    "[method]cas.current",
 )
 
 

@@ -34,7 +34,7 @@ from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.shape import read_shape
 from dragoman.handlers.component.types import FunctionType, Interface, Item, Shape, Type
 
-_PACKAGES: Final = ("wasi:messaging/", "wasmcloud:messaging/")
+_PACKAGES: Final = ("wasi:messaging/", "wasmcloud:messaging/", "wasi:keyvalue/")
 #: Core values of a result for which an adapter has room.
 _MOST: Final = 100
 

@@ -53,7 +53,7 @@ class Session(MessageSession):
         if client.name is None:
             return _DISCONNECTED
         try:
-            await self._context.publish(topic, message.message(), client=client.name)
+            await self.context.publish(topic, message.message(), client=client.name)
         except DragomanError as error:
             return self.refused(error)
         return None
@@ -78,7 +78,7 @@ class Session(MessageSession):
             return _DISCONNECTED
         wanted = options or RequestOptions()
         try:
-            replies = await self._context.request(
+            replies = await self.context.request(
                 topic, message.message(), client=client.name, timeout=wanted.timeout, expected=wanted.expected
             )
         except DragomanError as error:
@@ -99,7 +99,7 @@ class Session(MessageSession):
         A reply needs no grant, so a guest that could name its place could publish anywhere.
         """
         try:
-            await self._context.reply(to.origin, message.message())
+            await self.context.reply(to.origin, message.message())
         except DragomanError as error:
             return self.refused(error)
         return None

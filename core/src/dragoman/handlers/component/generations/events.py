@@ -69,10 +69,10 @@ _NAMED: Final = frozenset((*cloudevents.REQUIRED, *_OPTIONAL))
 class Session:
     """The functions that a guest may call while it handles an event."""
 
-    __slots__ = ("_context", "_messages")
+    __slots__ = ("__weakref__", "_messages", "context")
 
     def __init__(self, context: Context, messages: Sequence[Message]) -> None:
-        self._context = context
+        self.context = context
         self._messages = messages
 
     def argument(self) -> Event:
@@ -91,7 +91,7 @@ class Session:
     async def publish(self, channel: tuple[str, str], event: Event) -> Err | None:
         """`pub.publish`: ok when the broker has the event."""
         try:
-            await self._context.publish(_channel(channel), message_of(event))
+            await self.context.publish(_channel(channel), message_of(event))
         except DragomanError as error:
             return _CASES.of(error)
         return None
@@ -99,14 +99,14 @@ class Session:
     async def subscribe(self, channel: tuple[str, str]) -> str | Err:
         """`sub.subscribe`: gives the token."""
         try:
-            return await self._context.subscribe(_channel(channel))
+            return await self.context.subscribe(_channel(channel))
         except DragomanError as error:
             return _CASES.of(error)
 
     async def unsubscribe(self, token: str) -> Err | None:
         """`sub.unsubscribe`."""
         try:
-            await self._context.unsubscribe(token)
+            await self.context.unsubscribe(token)
         except DragomanError as error:
             return _CASES.of(error)
         return None

@@ -57,10 +57,10 @@ class GuestError:
 class Session:
     """The functions that a guest may call while it handles messages; clients and errors are resources."""
 
-    __slots__ = ("_context", "_last", "_messages")
+    __slots__ = ("__weakref__", "_last", "_messages", "context")
 
     def __init__(self, context: Context, messages: Sequence[Message]) -> None:
-        self._context = context
+        self.context = context
         self._messages = messages
         self._last = ""
 
@@ -90,7 +90,7 @@ class Session:
     def connect(self, name: str) -> Any:
         """`client.connect`: only to clients that the configuration grants."""
         try:
-            self._context.connect(name)
+            self.context.connect(name)
         except DragomanError as error:
             return self.refused(told(error))
         return Client(name)
@@ -104,7 +104,7 @@ class Session:
         if (name := self.client(client)) is None:
             return self.refused(_NO_CLIENT)
         try:
-            await self._context.publish(channel, *[_message(record) for record in records], client=name)
+            await self.context.publish(channel, *[_message(record) for record in records], client=name)
         except DragomanError as error:
             return self.refused(told(error))
         return None
@@ -122,7 +122,7 @@ class Session:
         if (name := self.client(client)) is None:
             return self.refused(_NO_CLIENT)
         try:
-            messages = await self._context.receive(channel, client=name, timeout=timeout, limit=_LIMIT)
+            messages = await self.context.receive(channel, client=name, timeout=timeout, limit=_LIMIT)
         except DragomanError as error:
             return self.refused(told(error))
         return [self._record(message) for message in messages]
@@ -130,7 +130,7 @@ class Session:
     async def update(self, configuration: Configuration) -> Err | None:
         """`consumer.update-guest-configuration`: ok when the broker has confirmed what is new."""
         try:
-            await self._context.set_subscriptions(self.wanted(configuration))
+            await self.context.set_subscriptions(self.wanted(configuration))
         except DragomanError as error:
             return self.refused(told(error))
         return None
@@ -138,7 +138,7 @@ class Session:
     async def complete(self, record: Record) -> Err | None:
         """`consumer.complete-message`: it is accepted, whatever becomes of the call."""
         try:
-            await self._context.complete(_receipt(record))
+            await self.context.complete(_receipt(record))
         except DragomanError as error:
             return self.refused(told(error))
         return None
@@ -146,13 +146,13 @@ class Session:
     async def abandon(self, record: Record) -> Err | None:
         """`consumer.abandon-message`: the configuration says what becomes of it."""
         try:
-            await self._context.abandon(_receipt(record))
+            await self.context.abandon(_receipt(record))
         except DragomanError as error:
             return self.refused(told(error))
         return None
 
     def _record(self, message: Message) -> Record:
-        own = [(CHANNEL, message.channel.name if message.channel else ""), (RECEIPT, self._context.receipt(message))]
+        own = [(CHANNEL, message.channel.name if message.channel else ""), (RECEIPT, self.context.receipt(message))]
         if message.content_type is not None:
             own.append((CONTENT_TYPE, message.content_type))
         own += [pair for pair in message.metadata if pair[0] not in _OURS]

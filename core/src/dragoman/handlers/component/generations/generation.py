@@ -54,7 +54,16 @@ def one(signature: str, call: Callable[..., Any], *, suspends: bool = False) -> 
 
 
 class Session(Protocol):
-    """What the functions that a guest calls are given, while it handles messages or says what it wants to hear."""
+    """What the functions that a guest calls are given, while it handles messages or says what it wants to hear.
+
+    Attributes:
+        context: what the handler may do. The session can be weakly referred to.
+    """
+
+    @property
+    def context(self) -> Context:
+        """See above."""
+        ...
 
     def argument(self) -> Any:
         """The messages, as the guest's handler takes them."""

@@ -62,10 +62,10 @@ class GuestMessage:
 class MessageSession:
     """A `generation.Session` of a generation whose handler takes one message."""
 
-    __slots__ = ("_cases", "_context", "_messages", "_unsaid")
+    __slots__ = ("__weakref__", "_cases", "_messages", "_unsaid", "context")
 
     def __init__(self, context: Context, messages: Sequence[Message], cases: Cases) -> None:
-        self._context = context
+        self.context = context
         self._messages = messages
         self._cases = cases
         self._unsaid: tuple[str, str] | None = None
@@ -96,7 +96,7 @@ class MessageSession:
     def connect(self, name: str) -> Client | Err:
         """`client.connect`: only to clients that the configuration grants."""
         try:
-            self._context.connect(name)
+            self.context.connect(name)
         except DragomanError as error:
             return self.refused(error)
         return Client(name)

@@ -32,7 +32,7 @@ class Session(MessageSession):
     async def send(self, client: Client, message: GuestMessage) -> Err | None:
         """`producer.send`: to the message's topic; ok when the broker has it."""
         try:
-            await self._context.publish(message.topic or "", message.message(), client=client.name)
+            await self.context.publish(message.topic or "", message.message(), client=client.name)
         except DragomanError as error:
             return self.refused(error)
         return None
@@ -40,7 +40,7 @@ class Session(MessageSession):
     async def set_subscriptions(self, topics: list[str]) -> Err | None:
         """`consumer.set-subscriptions`: ok when the broker has confirmed the new ones."""
         try:
-            await self._context.set_subscriptions(Wanted(tuple(topics)))
+            await self.context.set_subscriptions(Wanted(tuple(topics)))
         except DragomanError as error:
             return self.refused(error)
         return None

@@ -31,10 +31,10 @@ BrokerMessage = tuple[str, bytes | None, str | None]
 class Session:
     """The functions that a guest may call while it handles a message."""
 
-    __slots__ = ("_context", "_message")
+    __slots__ = ("__weakref__", "_message", "context")
 
     def __init__(self, context: Context, messages: Sequence[Message]) -> None:
-        self._context = context
+        self.context = context
         self._message = messages[0] if messages else Message()
 
     def argument(self) -> BrokerMessage:
@@ -55,9 +55,9 @@ class Session:
         message = self._made(body or b"", reply_to)
         try:
             if subject == self._message.get("reply-to"):
-                await self._context.reply(self._message, message)
+                await self.context.reply(self._message, message)
             else:
-                await self._context.publish(subject, message)
+                await self.context.publish(subject, message)
         except DragomanError as error:
             return Err(told(error))
         return None
@@ -78,7 +78,7 @@ class Session:
     ) -> list[BrokerMessage] | Err:
         message = self._made(body or b"", None)
         try:
-            replies = await self._context.request(subject, message, timeout=timeout, expected=expected)
+            replies = await self.context.request(subject, message, timeout=timeout, expected=expected)
         except DragomanError as error:
             return Err(told(error))
         return [_record(reply) for reply in replies]
