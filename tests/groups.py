@@ -13,7 +13,18 @@ import pytest
 #: Fixtures of servers; the secure one of a kind goes with the other. In the order of how long their tests take.
 _SERVERS: Final = ("kafka", "rabbitmq", "mosquitto", "nats")
 #: Files that take long, after the servers.
-_LONG: Final = ("tests/servers", "test_write_an_adapter", "test_examples", "end_to_end", "test_docs", "tests/component")
+_LONG: Final = (
+    "test_outages",
+    "dead_letters/test_brokers",
+    "test_guests",
+    "test_examples",
+    "test_docs",
+    "test_killed",
+    "tests/servers",
+    "test_write_an_adapter",
+    "end_to_end",
+    "tests/component",
+)
 
 
 def _group(item: pytest.Item) -> str:
