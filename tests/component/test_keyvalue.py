@@ -186,6 +186,6 @@ async def test_links_choose_the_bucket_without_a_name(components: Components, co
     for config, count in (({}, 1), ({"link": "other"}, 1), ({}, 2), ({"link": "default"}, 3)):
         wasi = {"config": {"counts": "answers", **config}}
         counter = shape("counter", "counter")
-        handler = await opened(components, counter, keyvalue=keyvalue, wasi=wasi, limits={"composed": True})
+        handler = await opened(components, counter, keyvalue=keyvalue, wasi=wasi)
         await handler.handle([Message(b"1")], context)
         assert context.answer == {"count": count, "last": "1", "keys": ["", "last"]}

@@ -26,7 +26,7 @@ COUNT = 20
 
 def config(settings: Mapping[str, Any], **handlers: Mapping[str, Any]) -> Config:
     """A host of components, with nothing but what their own configuration grants."""
-    common = {"client": "default", "retry": {"attempts": 2, "backoff": "1ms"}, "limits": {"composed": True}}
+    common = {"client": "default", "retry": {"attempts": 2, "backoff": "1ms"}}
     return Config.model_validate(
         {
             "clients": {"default": dict(settings)},

@@ -170,7 +170,7 @@ NESTED = """
 async def test_components_inside_a_component_need_trust(components: Components) -> None:
     """The engine copies text between them without a bound on its time, so the configuration has to allow it."""
     path = component("composed", source("noop").replace("(core module $program", NESTED))
-    with pytest.raises(ComponentError, match=r"several that have code.*`limits.composed = true`"):
+    with pytest.raises(ComponentError, match=r"several that have code.*`limits = \{ composed = true \}`"):
         await opened(components, path)
     await opened(components, path, limits={"composed": True})
 

@@ -13,7 +13,7 @@ from dragoman.errors import ComponentError, HandlerError
 from dragoman.handlers.component import file, pool, recognition
 from dragoman.handlers.component.bodies import EXPORTS, IMPORTS, is_respelled, plain, spelled
 from dragoman.handlers.component.cache import Cache, default_folder
-from dragoman.handlers.component.composed import is_composed
+from dragoman.handlers.component.composed import is_composed, sealed
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Entry
 from dragoman.handlers.component.instances import Instances
@@ -80,10 +80,7 @@ class Components:
     ) -> ComponentHandler:
         data = await asyncio.to_thread(file.read, path)
         if is_composed(data) and not config.limits.composed:
-            raise ComponentError(
-                "the component is put together of several that have code, and such a one can hold up the whole host",
-                hint="if you trust it, set `limits.composed = true`",
-            )
+            data = _alone(data, name)
 
         def compiling() -> None:
             progress(f"{name}: compiling {path.name} ({len(data) / 1e6:.1f} MB); its code is kept for the next start")
@@ -144,6 +141,20 @@ class Components:
         self._engine.close()
         if self._pooled is not None:
             self._pooled.close()
+
+
+def _alone(data: bytes, name: str) -> bytes:
+    """A composed component as one of which only one part can run.
+
+    Raises:
+        ComponentError: several parts of it have code.
+    """
+    if (found := sealed(data)) is None:
+        raise ComponentError(
+            "the component is put together of several that have code, and such a one can hold up the whole host",
+            hint=f"if you trust it, add `limits = {{ composed = true }}` to [handlers.{name}]",
+        )
+    return found
 
 
 def _linked(

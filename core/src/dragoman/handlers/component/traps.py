@@ -9,8 +9,8 @@ from dragoman.handlers.component import capi
 from dragoman.handlers.component.memory import WORDS, Words, text_at
 from dragoman.handlers.component.text import printable
 
-#: How many of the innermost functions are kept, and how much of each name: both are the guest's to choose.
-_FRAMES: Final = 32
+#: How many of the innermost functions the engine tells, and how much of each name is kept: it is the guest's to choose.
+_FRAMES: Final = 20
 #: How many of them stand in the reason itself.
 _NAMED: Final = 8
 _NAME: Final = 80
