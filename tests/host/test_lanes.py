@@ -21,8 +21,7 @@ def test_without_a_lane_everything_may_be_handled_at_once() -> None:
     """And nothing is kept."""
     lanes = Lanes()
     one, two = delivery(None), delivery(None)
-    assert lanes.enter(one)
-    assert lanes.enter(two)
+    assert lanes.enter([one, two]) == [one, two]
     assert lanes.leave(one) is None
     assert lanes.clear(two) == []
     assert (len(lanes), lanes.waiting) == (0, 0)
@@ -32,22 +31,22 @@ def test_ending_a_lane_gives_those_behind_in_order() -> None:
     """Afterwards the lane begins anew."""
     lanes = Lanes()
     first, second, third = (delivery("a") for _ in range(3))
-    assert [lanes.enter(each) for each in (first, second, third)] == [True, False, False]
+    assert lanes.enter([first, second]) == [first]
+    assert lanes.enter([third]) == []
     assert lanes.waiting == 2
     assert lanes.clear(first) == [second, third]
     assert (len(lanes), lanes.waiting) == (0, 0)
-    assert lanes.enter(delivery("a"))
+    assert lanes.enter([delivery("a")])
 
 
 def test_forgetting_those_who_wait_keeps_the_first_in_the_way() -> None:
     """What comes again waits behind what is still being handled."""
     lanes = Lanes()
     first, second, again = (delivery("a") for _ in range(3))
-    lanes.enter(first)
-    lanes.enter(second)
+    lanes.enter([first, second])
     lanes.forget_waiting()
     assert lanes.waiting == 0
-    assert not lanes.enter(again)
+    assert not lanes.enter([again])
     assert lanes.leave(first) is again
 
 
@@ -70,7 +69,7 @@ def test_each_lane_is_handled_one_at_a_time_in_order(steps: list[tuple[str | Non
             begin(lanes.leave(active.popleft()))
         one = delivery(lane)
         arrived.setdefault(lane, []).append(one)
-        begin(one if lanes.enter(one) else None)
+        begin(one if lanes.enter([one]) else None)
     while active:
         begin(lanes.leave(active.popleft()))
     assert begun == arrived

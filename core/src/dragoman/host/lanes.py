@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from dragoman.adapter import Delivery
 
@@ -24,27 +24,32 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._behind)
 
-    def enter(self, delivery: Delivery) -> bool:
-        """Whether it may be handled now: it is the first of its lane. Otherwise it waits for `leave`."""
-        if delivery.lane is None:
-            return True
-        behind = self._behind.get(delivery.lane)
-        if behind is None:
-            self._behind[delivery.lane] = deque()
-            return True
-        behind.append(delivery)
-        self.waiting += 1
-        return False
+    def enter(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Those that may be handled now: each is the first of its lane, or has none. The others wait for `leave`."""
+        first: list[Delivery] = []
+        lanes = self._behind
+        for delivery in deliveries:
+            lane = delivery.lane
+            if lane is None:
+                first.append(delivery)
+            elif (behind := lanes.get(lane)) is None:
+                lanes[lane] = deque()
+                first.append(delivery)
+            else:
+                behind.append(delivery)
+                self.waiting += 1
+        return first
 
     def leave(self, first: Delivery) -> Delivery | None:
         """The first of a lane is done with; the next of it, which may be handled now."""
-        if first.lane is None:
+        lane = first.lane
+        if lane is None:
             return None
-        behind = self._behind[first.lane]
+        behind = self._behind[lane]
         if behind:
             self.waiting -= 1
             return behind.popleft()
-        del self._behind[first.lane]
+        del self._behind[lane]
         return None
 
     def behind(self, first: Delivery) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from contextvars import copy_context
+from collections.abc import Coroutine, Sequence
+from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 from dragoman.adapter import ACCEPT, Delivery, Outcome
 from dragoman.config.model import HandlerConfig
@@ -27,7 +27,6 @@ from dragoman.host.source import BATCH, Source
 from dragoman.host.subscriptions import Subscriptions
 from dragoman.host.wishes import Wishes
 from dragoman.host.work import Address
-from dragoman.message import Message
 
 _log: Final = logging.getLogger("dragoman.host")
 #: Seconds of work that are in hand beyond what is being handled: a quick handler never waits for the broker, and a slow
@@ -35,6 +34,8 @@ _log: Final = logging.getLogger("dragoman.host")
 _AHEAD: Final = 0.05
 #: Seconds for which one task goes on with what is ready. Then the loop turns before anything else is handled.
 _TURN: Final = 0.001
+#: The rest of a handler's call: its context, the call, and what it waits for.
+_Waiting = tuple[Context, Coroutine[Any, Any, None], Any]
 #: Seconds after which a handler that goes on in spite of its cancellation is cancelled again.
 _AGAIN: Final = 1.0
 
@@ -147,14 +148,14 @@ class Runner:
             if (following := self._next()) is None:
                 break
             task = asyncio.Task(self._work(*following), loop=self._loop, name=self.name, context=self._context)
-            running[task] = self._loop.time() + self._config.deadline
+            running[task] = perf_counter() + self._config.deadline
             self._beginning.add(task)
         if running and self._watch is None:
-            self._watch = self._loop.call_at(next(iter(running.values())), self._expire)
+            self._watch_until(next(iter(running.values())))
 
     def _expire(self) -> None:
         """Cancel the tries that are over their deadline; they began in order, so the first ones are."""
-        time = self._loop.time()
+        time = perf_counter()
         following = None
         for task, due in self._running.items():
             if due > time:
@@ -166,7 +167,12 @@ class Runner:
             task.cancel()
         if self._overdue:
             following = min(following or time + _AGAIN, time + _AGAIN)
-        self._watch = None if following is None else self._loop.call_at(following, self._expire)
+        self._watch = None
+        if following is not None:
+            self._watch_until(following)
+
+    def _watch_until(self, time: float) -> None:
+        self._watch = self._loop.call_later(time - perf_counter(), self._expire)
 
     def _next(self) -> tuple[Source, Sequence[Delivery]] | None:
         """What is to be handled next, in one try."""
@@ -183,15 +189,28 @@ class Runner:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
         running, deadline = self._running, self._config.deadline
-        until = perf_counter() + _TURN
+        began = perf_counter()
+        until = began + _TURN
         try:
             while True:
-                await self._try(task, source, deliveries)
-                if perf_counter() > until or task.cancelling() or (following := self._next()) is None:
+                attempt = self._attempt(source, deliveries[0]) if source.failures else deliveries[0].count
+                context = self._made(self._outlet, source, deliveries, attempt)
+                found = self._begin(deliveries, context)
+                error = await self._go_on(found) if isinstance(found, tuple) else found
+                if error is None and not context.confirmed:
+                    error = await self._confirm(context)
+                if task in self._overdue:
+                    error = self._exceeded(task)
+                ended = perf_counter()
+                if error is None:
+                    self.counters.latencies.add(ended - began)
+                self._end(task, source, deliveries, context, error)
+                if ended > until or task.cancelling() or (following := self._next()) is None:
                     break
                 source, deliveries = following
+                began = ended
                 del running[task]  # those that began first stay the first
-                running[task] = self._loop.time() + deadline
+                running[task] = began + deadline
         finally:
             del running[task]
             self._beginning.discard(task)
@@ -202,28 +221,62 @@ class Runner:
         failure = source.failures.get(delivery) if source.failures else None
         return delivery.count + (failure.tries if failure else 0)
 
-    async def _try(self, task: asyncio.Task[None], source: Source, deliveries: Sequence[Delivery]) -> None:
-        first = deliveries[0]
-        attempt = self._attempt(source, first) if source.failures else first.count
-        context = self._made(self._outlet, source, deliveries, attempt)
-        began = perf_counter()
+    def _begin(self, deliveries: Sequence[Delivery], context: HandlingContext) -> BaseException | _Waiting | None:
+        """Call the handler as far as it gets without waiting: what went wrong, or what is left of the call."""
         alone = len(deliveries) == 1
-        error = await self._call((first.message,) if alone else [one.message for one in deliveries], context)
+        messages = (deliveries[0].message,) if alone else [one.message for one in deliveries]
+        # Each try has its own copy of the context: what a handler sets in it is not seen by the next.
+        own = self._context.copy()
+        try:
+            call = self.handler.handle(messages, context)
+            waits_for = own.run(call.send, None)
+        except StopIteration:
+            return None
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is a failure of that handler
+            return _failure(error)
+        return own, call, waits_for
+
+    async def _go_on(self, waiting: _Waiting) -> BaseException | None:
+        """Wait for the rest of a call; what went wrong."""
+        self._waits()
+        try:
+            await within(*waiting)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _failure(error)
+        return None
+
+    async def _confirm(self, context: HandlingContext) -> BaseException | None:
+        """Wait until all that a try sent is confirmed; what went wrong."""
+        self._waits()
+        try:
+            await context.confirm()
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _failure(error)
+        return None
+
+    def _exceeded(self, task: asyncio.Task[None]) -> DeadlineExceeded:
+        self._overdue.discard(task)
+        return DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
+
+    def _end(
+        self,
+        task: asyncio.Task[None],
+        source: Source,
+        deliveries: Sequence[Delivery],
+        context: HandlingContext,
+        error: BaseException | None,
+    ) -> None:
+        """What follows from a try."""
         context.end()
         source.left(len(deliveries))
-        if task in self._overdue:
-            self._overdue.discard(task)
-            error = DeadlineExceeded(f"it took longer than its deadline of {self._config.deadline:g} s")
-        if error is None:
-            self.counters.latencies.add(perf_counter() - began)
         if error is None and context.hand is None:
             self._going_on = True  # what follows in its lane is for `_work`: it needs no task of its own
             self._accept(source, deliveries, context)
             self._going_on = False
-        else:
-            if context.hand is not None:
-                self._decide_received(source, context.hand, error)
-            self._decide(source, deliveries, attempt, context, error)
+            return
+        if context.hand is not None:
+            self._decide_received(source, context.hand, error)
+        self._decide(source, deliveries, context.attempt, context, error)
         if isinstance(error, KeyboardInterrupt):  # the user's, not the handler's: it ends the loop
             task.add_done_callback(asyncio.Task.exception)
             raise error
@@ -283,17 +336,8 @@ class Runner:
             else:
                 place.give_back(delivery)
 
-    async def _call(self, messages: Sequence[Message], context: HandlingContext) -> BaseException | None:
-        """What went wrong; a `CancelledError` only where the try was cancelled from outside."""
-        try:
-            # Each try has its own copy of the context: what a handler sets in it is not seen by the next.
-            await within(self._context.copy(), self.handler.handle(messages, context), self._waits)
-            if not context.confirmed:
-                self._waits()
-                await context.confirm()
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            return error if task is not None and task.cancelling() else HandlerFailed("it cancelled itself")
-        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is a failure of that handler
-            return error
-        return None
+
+def _failure(error: BaseException) -> BaseException:
+    """What went wrong in a try; a `CancelledError` only where it was cancelled from outside."""
+    task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+    return HandlerFailed("it cancelled itself") if task is not None and not task.cancelling() else error

@@ -59,6 +59,7 @@ class Source:
         self._lanes = Lanes()
         self._waiting: dict[Delivery, tuple[asyncio.TimerHandle, Callable[[Source, Delivery], None]]] = {}
         self._room_made = asyncio.Event()
+        self._hungry = False
         self._stopped = asyncio.Event()
         self._receiving: asyncio.Task[None] | None = None
         self._opening: asyncio.Timeout | None = None
@@ -84,8 +85,8 @@ class Source:
         """This became of the delivery, and these go out with it; the next of its lane may be handled. Never blocks."""
         if delivery in self.unsettled:
             self._settling.soon(delivery, outcome, sends)
-        if delivery.lane is not None:
-            self.leave(delivery)
+        if (following := self._lanes.leave(delivery)) is not None:
+            self._work.offer(self, (following,))
 
     def settle(self, delivery: Delivery, outcome: Outcome, sends: Sends = ()) -> None:
         """This became of the delivery, and these go out with it; its lane goes on with `leave`. Never blocks."""
@@ -143,7 +144,8 @@ class Source:
     def left(self, deliveries: int = 1) -> None:
         """So many are not active any more. Never blocks."""
         self.active -= deliveries
-        self._room_made.set()
+        if self._hungry:
+            self._room_made.set()
 
     def stop(self) -> None:
         """Receive no more; what waits for another try goes back at once. `run` ends when the rest is settled."""
@@ -274,8 +276,7 @@ class Source:
 
     def _arrived(self, batch: Sequence[Delivery]) -> None:
         self._settling.take(batch)
-        enter = self._lanes.enter
-        self._work.offer(self, [delivery for delivery in batch if delivery.lane is None or enter(delivery)])
+        self._work.offer(self, self._lanes.enter(batch))
 
     async def _room(self) -> int:
         """How many deliveries to ask for, when there is need of any."""
@@ -290,7 +291,9 @@ class Source:
             self._room_made.clear()
             if left <= 0:
                 self._relieve()
+            self._hungry = True
             await self._room_made.wait()
+            self._hungry = False
 
     def _relieve(self) -> None:
         """So much waits that nothing more can be received: a broker that can delay keeps half of it."""
