@@ -28,7 +28,7 @@ def test_the_position_is_the_first_offset_that_is_not_settled(offsets: set[int],
             last = batch[-1]
         else:
             done = data.draw(st.sampled_from(sorted(unsettled)))
-            progress.accept(done)
+            progress.unsettled.pop(done)
             unsettled.remove(done)
         assert progress.position == min(unsettled, default=last + 1)
         assert len(progress) == len(unsettled)
@@ -40,9 +40,9 @@ def test_progress_is_behind_until_the_broker_knows_it() -> None:
     assert not progress.behind
     progress.take([4, 5])
     progress.committed = 4
-    progress.accept(5)
+    progress.unsettled.pop(5)
     assert not progress.behind, "4 is still in hand"
-    progress.accept(4)
+    progress.unsettled.pop(4)
     assert progress.behind
     progress.lost = True
     assert not progress.behind, "it is somebody else's now"
@@ -64,17 +64,17 @@ async def test_a_little_waits_for_more_and_who_waits_takes_it_along(monkeypatch:
     consumer, progress = _Consumer(), Progress(TopicPartition("t", 0))
     commits = Commits(cast("AIOKafkaConsumer", consumer), 5.0, "t", shared=True)
     progress.take([0, 1, 2])
-    progress.accept(0)
+    progress.unsettled.pop(0)
     await commits.commit([progress], little=True)
     assert consumer.commits == [{progress.partition: 1}]
 
-    progress.accept(1)
+    progress.unsettled.pop(1)
     waiting = asyncio.create_task(commits.commit([progress], little=True))
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(consumer.commits) == 1
 
-    progress.accept(2)
+    progress.unsettled.pop(2)
     async with asyncio.timeout(60):
         await commits.commit([progress])
         await waiting
@@ -88,9 +88,9 @@ async def test_a_little_is_committed_when_time_has_passed(monkeypatch: pytest.Mo
     consumer, progress = _Consumer(), Progress(TopicPartition("t", 0))
     commits = Commits(cast("AIOKafkaConsumer", consumer), 5.0, "t", shared=True)
     progress.take([0, 1])
-    progress.accept(0)
+    progress.unsettled.pop(0)
     await commits.commit([progress])
-    progress.accept(1)
+    progress.unsettled.pop(1)
     asking = asyncio.create_task(commits.commit([progress], little=True))
     await asyncio.sleep(0)
     asking.cancel()

@@ -32,10 +32,12 @@ class Progress:
         in_hand: how many deliveries the host has, unsettled.
         lost: whether it was taken away; what is settled afterwards comes again, here or elsewhere.
         committed: what the broker has confirmed; None until it has confirmed something.
+        unsettled: the offsets of what is not settled yet, what waits here for the host included; in order, because they
+            are taken in that order and never put back.
         next: the offset after the last one that was taken; None where nothing was taken yet.
     """
 
-    __slots__ = ("_unsettled", "committed", "in_hand", "lost", "next", "number", "partition")
+    __slots__ = ("committed", "in_hand", "lost", "next", "number", "partition", "unsettled")
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
@@ -43,31 +45,26 @@ class Progress:
         self.in_hand = 0
         self.lost = False
         self.committed: int | None = None
-        # In the order of offsets, because they are taken in that order and never put back.
-        self._unsettled: dict[int, None] = {}
+        self.unsettled: dict[int, None] = {}
         self.next: int | None = None
 
     def take(self, offsets: list[int]) -> None:
         """These were fetched, and are to be settled."""
-        self._unsettled.update(dict.fromkeys(offsets))
+        self.unsettled.update(dict.fromkeys(offsets))
         self.next = offsets[-1] + 1
-
-    def accept(self, offset: int) -> None:
-        """This one is done."""
-        self._unsettled.pop(offset, None)
 
     def __len__(self) -> int:
         """How many are not settled yet, those that wait here for the host included."""
-        return len(self._unsettled)
+        return len(self.unsettled)
 
     @property
     def position(self) -> int | None:
         """Where the group would go on from: the first offset that isn't settled; None where nothing was taken yet."""
-        return next(iter(self._unsettled), self.next)
+        return next(iter(self.unsettled), self.next)
 
     def position_after(self, accepted: Container[int]) -> int | None:
         """What `position` will be when these are accepted, too."""
-        return next((offset for offset in self._unsettled if offset not in accepted), self.next)
+        return next((offset for offset in self.unsettled if offset not in accepted), self.next)
 
     @property
     def behind(self) -> bool:

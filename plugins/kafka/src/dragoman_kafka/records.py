@@ -57,18 +57,36 @@ class Outgoing:
 
 def to_message(record: Record, channel: Channel, partition: int) -> Message:
     """The message in a record of that partition; it never fails, whatever a foreign producer wrote."""
-    key, value, headers, timestamp = record.key, record.value, record.headers, record.timestamp
-    place = (_partition(partition), (kafka.OFFSET, str(record.offset)))
-    if key is None and not headers and value is not None and 0 <= timestamp <= kafka.LATEST_TIME:
-        return Message(value, (_time(timestamp), *place), None, _FORMAT, channel)
+    (message,) = to_messages([record], channel, partition)
+    return message
+
+
+def to_messages(records: Sequence[Record], channel: Channel, partition: int) -> list[Message]:
+    """The messages in records of that partition, as `to_message`."""
+    place, offset, latest = _partition(partition), kafka.OFFSET, kafka.LATEST_TIME
+    stamp, time = -1, ("", "")  # what was published together has the same time
+    made: list[Message] = []
+    for record in records:
+        value, timestamp = record.value, record.timestamp
+        if record.key is not None or record.headers or value is None or not 0 <= timestamp <= latest:
+            made.append(_to_message(record, channel, place))
+            continue
+        if timestamp != stamp:
+            stamp, time = timestamp, _time(timestamp)
+        made.append(Message(value, (time, place, (offset, str(record.offset))), None, _FORMAT, channel))
+    return made
+
+
+def _to_message(record: Record, channel: Channel, partition: tuple[str, str]) -> Message:
+    key, value, timestamp = record.key, record.value, record.timestamp
     pairs: list[tuple[str, str]] = []
     if key is not None:
         pairs.append(("key", key.decode("utf-8", "surrogateescape")))
-    content_type, timed = _read_headers(headers, pairs) if headers else (None, False)
+    content_type, timed = _read_headers(record.headers, pairs) if record.headers else (None, False)
     if timestamp >= 0:  # records of old formats have none
         exact = timed or timestamp > kafka.LATEST_TIME
         pairs.append((kafka.TIMESTAMP, str(timestamp)) if exact else _time(timestamp))
-    pairs += place
+    pairs += partition, (kafka.OFFSET, str(record.offset))
     if value is None:
         pairs.append((kafka.TOMBSTONE, "true"))
         value = b""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Coroutine, Hashable, Sequence
-from itertools import repeat
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,9 +16,10 @@ from dragoman_kafka.fetching import plainly
 from dragoman_kafka.offsets import Commits, Progress, positions_after
 from dragoman_kafka.protocol import Member
 from dragoman_kafka.rebalancing import Rebalancing, Siblings
-from dragoman_kafka.records import Record, to_message
+from dragoman_kafka.records import Record
 from dragoman_kafka.settings import KafkaSettings
 from dragoman_kafka.sockets import stop
+from dragoman_kafka.stock import Stock
 from dragoman_kafka.transactions import Transactions
 
 #: How often we ask whether the brokers are still there while nothing arrives.
@@ -59,14 +58,12 @@ class KafkaSubscription:
         self._prefetch = prefetch
         self._settings = settings
         # A transaction says how far the whole partition is: what is after an unsettled message can't be in it.
-        self._by_key = settings.lanes == "key" and transactions is None
+        self._stock = Stock(channel, by_key=settings.lanes == "key" and transactions is None)
         self._shared = shared
         self._transactions = transactions
         self._transacting: asyncio.Task[Sequence[Delivery]] | None = None
         self._commits = Commits(consumer, settings.timeout, channel.name, shared=shared)
         self._progress: dict[TopicPartition, Progress] = {}
-        self._fetched: deque[tuple[Progress, Record]] = deque()
-        self._released: deque[Delivery] = deque()
         self._failure: BrokerError | None = None
         self._arrived = asyncio.Event()
         self._settled = asyncio.Event()
@@ -94,29 +91,13 @@ class KafkaSubscription:
         while True:
             if self._failure is not None:
                 raise self._failure
-            if (self._fetched or self._released) and not self.rebalancing.under_way:
-                return self._take(limit)
+            if self._stock and not self.rebalancing.under_way:
+                taken = self._stock.take(limit)
+                if not self._stock.has_fetched:
+                    self._settled.set()
+                return taken
             self._arrived.clear()
             await self._arrived.wait()
-
-    def _take(self, limit: int) -> list[Delivery]:
-        taken: list[Delivery] = []
-        while self._released and len(taken) < limit:
-            delivery = self._released.popleft()
-            delivery.token[0].in_hand += 1
-            taken.append(delivery)
-        fetched = self._fetched
-        taken += [self._delivery(*fetched.popleft()) for _ in range(min(limit - len(taken), len(fetched)))]
-        if not fetched:
-            self._settled.set()
-        return taken
-
-    def _delivery(self, progress: Progress, record: Record) -> Delivery:
-        progress.in_hand += 1
-        lane: Hashable = progress.number
-        if self._by_key:
-            lane = None if record.key is None else (lane, record.key)
-        return Delivery(to_message(record, self._channel, progress.number), lane, 1, (progress, record.offset))
 
     async def _fetch(self) -> None:
         try:
@@ -157,8 +138,7 @@ class KafkaSubscription:
         progress = self._progress.get(partition)
         if progress is None or progress.lost:
             progress = self._progress[partition] = Progress(partition)
-        progress.take([record.offset for record in records])
-        self._fetched.extend(zip(repeat(progress), records, strict=False))
+        self._stock.add(progress, records)
 
     async def _room(self) -> tuple[list[TopicPartition], int]:
         """Wait until there is room; which partitions to fetch from (none means all), and how much.
@@ -175,7 +155,7 @@ class KafkaSubscription:
             kept = {each: max(0, own - count) for each, count in held.items()}
             rooms = {each: free - sum(kept.values()) + kept[each] for each in assigned}
             open_ = [each for each, room in rooms.items() if room > 0]
-            if open_ and (not self._fetched or free * 2 >= self._prefetch):
+            if open_ and (not self._stock.has_fetched or free * 2 >= self._prefetch):
                 return open_ if len(open_) < len(assigned) else [], min(rooms[each] for each in open_)
             self._settled.clear()
             await self._settled.wait()
@@ -219,7 +199,8 @@ class KafkaSubscription:
     def _check(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         if self._closing is not None:
             raise Closed("the subscription was closed", where=self._channel.name)
-        if any(outcome is not ACCEPT and isinstance(outcome, Release) and outcome.delay for _, outcome in outcomes):
+        others = [outcome for _, outcome in outcomes if outcome is not ACCEPT]
+        if any(isinstance(outcome, Release) and outcome.delay for outcome in others):
             raise Unsupported("Kafka delays no message", where=self._channel.name, expected="`Release` without a delay")
 
     async def transact(
@@ -267,8 +248,9 @@ class KafkaSubscription:
             self._settled.set()
         return ()
 
-    def _sort(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> dict[Progress, None]:
-        changed: dict[Progress, None] = {}
+    def _sort(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> Iterable[Progress]:
+        """Note what became of these; what has changed by that."""
+        changed: set[Progress] = set()
         released = []
         for delivery, outcome in outcomes:
             progress, offset = delivery.token
@@ -276,22 +258,15 @@ class KafkaSubscription:
             if outcome is not ACCEPT and isinstance(outcome, Release):
                 released.append(delivery)
             else:
-                progress.accept(offset)
-                changed[progress] = None
+                progress.unsettled.pop(offset, None)
+                changed.add(progress)
         if released:
-            self._release(released)
+            self._stock.put_back(released)
+            self._arrived.set()
         return changed
 
-    def _release(self, deliveries: list[Delivery]) -> None:
-        again = [Delivery(old.message, old.lane, 1, old.token) for old in deliveries if not old.token[0].lost]
-        # The earliest of a lane comes first again.
-        self._released = deque(sorted((*self._released, *again), key=lambda delivery: delivery.token[1]))
-        self._arrived.set()
-
     def _forget_lost(self) -> None:
-        """Partitions are somebody else's now: what waits here of them is, too."""
-        self._fetched = deque(each for each in self._fetched if not each[0].lost)
-        self._released = deque(each for each in self._released if not each.token[0].lost)
+        self._stock.forget_lost()
         self._arrived.set()
 
     # Lag
