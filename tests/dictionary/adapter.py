@@ -177,7 +177,8 @@ class DictionarySubscription:
             await broker.call("receive")
             self._check()
             self._changed.clear()
-            slots = self._group.take(self, min(limit, self._options.prefetch - len(self._held)))
+            held = len(self._held) - (broker.settling if broker.generous else 0)
+            slots = self._group.take(self, min(limit, self._options.prefetch - held))
             if slots:
                 self._held.update(slots)
                 broker.most_held = max(broker.most_held, len(self._held))
@@ -206,7 +207,11 @@ class DictionarySubscription:
         """See `dragoman.adapter.Subscription`."""
         self._check()
         broker = self._adapter.broker
-        await broker.call("settle")
+        broker.settling += len(outcomes)
+        try:
+            await broker.call("settle")
+        finally:
+            broker.settling -= len(outcomes)
         self._check()
         for delivery, outcome in outcomes:
             self._settle(delivery, outcome)

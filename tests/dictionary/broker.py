@@ -99,6 +99,7 @@ class Broker:
         sizes: of each `receive`, `settle` and `transact`, how many deliveries it had.
         refused: bodies that it takes from nobody.
         most_held: the most unsettled deliveries that one subscription ever had.
+        settling: how many of them it is being told of; they count no more for `prefetch` where it is `generous`.
         extensions: the names of those that it knows.
         subscribed: what was subscribed to, in order, and how.
     """
@@ -114,6 +115,8 @@ class Broker:
         self.replies: dict[str, asyncio.Queue[Message]] = {}
         self.connections: set[Connection] = set()
         self.most_held = 0
+        self.settling = 0
+        self.generous = False
         self.refused: set[bytes] = set()
         self._faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self._gates: dict[str, asyncio.Event] = {}

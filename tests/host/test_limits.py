@@ -80,6 +80,24 @@ async def test_in_hand_is_bounded_when_nothing_gets_settled() -> None:
     assert Counter(broker.accepted("in")) == Counter(bodies(1_000) * 2)
 
 
+async def test_what_the_broker_is_being_told_of_is_in_nobodys_way() -> None:
+    """While one settlement is under way as much again is received and handled, and no more than that."""
+    broker = Broker()
+    broker.generous = True
+
+    async def work(message: Message, context: Context) -> None: ...
+
+    async with running(broker, work, concurrency=2) as host:
+        counters = host.counters["work"]
+        with broker.hold("settle"):
+            put(broker, *bodies(1_000))
+            await until(lambda: broker.settling and counters.in_hand == broker.settling + 2 + BATCH)
+            await asyncio.sleep(0.05)
+            assert counters.in_hand == counters.handled == broker.settling + 2 + BATCH
+        await until(lambda: counters.handled == 1_000 and not counters.in_hand)
+    assert Counter(broker.accepted("in")) == Counter(bodies(1_000))
+
+
 async def test_retries_wait_without_a_place() -> None:
     """With a single place, a hundred that fail hold up nobody."""
     broker, seen = Broker(), []

@@ -84,7 +84,8 @@ class SubscribeOptions:
     Attributes:
         group: the members of one group share a queue's messages; each group gets all of them. A `queue` without one
             is `Unsupported`; for a `topic` None, or a name that makes the subscription outlive the connection.
-        prefetch: how many unsettled deliveries the adapter may hold for this subscription; more stay on the broker.
+        prefetch: how many unsettled deliveries the adapter may hold for this subscription; more stay on the broker. It
+            need not count those that it is settling.
         start: where a group that is new begins; None is the adapter's natural choice: a queue gives what waits, a
             topic what comes from now on. Needs `Capability.REPLAY`.
         extensions: the broker's own settings for this subscription, by the names that its documentation gives

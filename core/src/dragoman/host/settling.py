@@ -24,12 +24,14 @@ class Settling:
         unsettled: what is in hand.
         failures: what is known of those that have failed.
         changed: set when there is something to settle.
+        under_way: how much of what is in hand the broker is being told of: it is handled, and in nobody's way.
     """
 
     def __init__(self, at: str, extra: Mapping[str, object], counters: Counters) -> None:
         self.unsettled: set[Delivery] = set()
         self.failures: dict[Delivery, Failure] = {}
         self.changed = asyncio.Event()
+        self.under_way = 0
         self._counters = counters
         self._outcomes: list[tuple[Delivery, Outcome]] = []
         self._told: dict[Delivery, asyncio.Future[None]] = {}
@@ -74,6 +76,7 @@ class Settling:
     async def flush(self, subscription: Subscription) -> None:
         """Settle what has ended since the last time, all in one call."""
         batch, self._outcomes = self._outcomes, []
+        self.under_way = len(batch)
         while True:
             try:
                 await subscription.settle(batch)
@@ -84,6 +87,7 @@ class Settling:
             else:
                 break
         self._outage.over()
+        self.under_way = 0
         self.unsettled.difference_update([delivery for delivery, _ in batch])
         self._counters.in_hand -= len(batch)
         if self._told:
@@ -101,6 +105,7 @@ class Settling:
         if stopping:
             self._counters.released += len(self.unsettled)
         self.unsettled.clear()
+        self.under_way = 0
         self.failures.clear()
         self._outcomes.clear()
         for told in self._told.values():

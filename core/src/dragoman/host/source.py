@@ -22,7 +22,7 @@ from dragoman.host.work import Address, Work
 from dragoman.subscription import Subscription
 
 #: How many deliveries beyond a handler's concurrency are in hand at most, so that none of its places waits for the
-#: broker.
+#: broker; those that the broker is being told of do not count, where its adapter gives others meanwhile.
 BATCH: Final = 128
 
 #: Seconds after which what a source waits for is looked at again, so that the counters say what it is by now.
@@ -254,6 +254,7 @@ class Source:
                 if receiving.done() and not receiving.cancelled():
                     receiving.result()
                 if self._settling.due:
+                    self._room_made.set()
                     await self._settling.flush(subscription)
                     self._room_made.set()
         finally:
@@ -282,7 +283,7 @@ class Source:
         """How many deliveries to ask for, when there is need of any."""
         while True:
             places, window = self._work.places, self._work.window
-            left = self._bound - len(self.unsettled)
+            left = self._bound - len(self.unsettled) + self._settling.under_way
             room = min(window - self.active, left)
             # A place is free; or half of what is ahead has gone, and not because hardly anything fits in hand.
             low = self.active <= (places + window) // 2 and left >= BATCH // 2
