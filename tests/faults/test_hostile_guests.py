@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import count
+from time import thread_time
 from typing import Any
 
 import pytest
 
 from dragoman.errors import ComponentError
+from dragoman.handlers.component import capi
 from dragoman.handlers.component.components import Components
 from tests.component.harness import longest_stall, opened
 from tests.dictionary.broker import Broker
@@ -115,6 +117,38 @@ async def test_a_guest_that_abuses_the_system_harms_only_itself(deed: str) -> No
     order, expected = SYSTEM[deed]
     reason = await _beside("hostile_system", order.encode(), expected)
     assert _matches(reason, expected), reason
+
+
+@pytest.mark.parametrize("order", ["F", "C", "B", "N"])
+async def test_steps_that_take_long_are_taken_where_nobody_waits_for_them(
+    monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """One step, or two, show that a guest is such a one; from then on the loop computes none of them.
+
+    What it does with all of its memory in one step is a fifth of a second of computing; everything beside it is done
+    meanwhile, and so are its own dead letters.
+    """
+    long = list[float]()
+    poll = capi.future_poll
+
+    def timed(future: int) -> bool:
+        began = thread_time()
+        done = bool(poll(future))
+        if thread_time() - began > 0.01:
+            long.append(thread_time() - began)
+        return done
+
+    monkeypatch.setattr(capi, "future_poll", timed)
+    broker = Broker()
+    async with beside(broker, "hostile", deadline="400ms", concurrency=4) as host:
+        for number in range(3):
+            put(broker, *[order.encode() + b"out"] * 4, channel="bad")
+            put(broker, *(f"{number}-{one:02}".encode() for one in range(50)))
+            await settled(host, "neighbour", 50 * (number + 1))
+            await settled(host, "hostile", 4 * (number + 1))
+    assert len(long) <= 4, long
+    assert len(broker.messages("dead")) == 12
+    assert Counter(broker.data("out")) == Counter(f"{n}-{one:02}".encode() for n in range(3) for one in range(50))
 
 
 async def test_ten_thousand_sends_in_one_call_all_arrive() -> None:

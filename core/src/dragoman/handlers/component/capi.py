@@ -216,6 +216,9 @@ instance_function = _hot("wasmtime_component_instance_get_func", c_bool)
 function_call = _hot("wasmtime_component_func_call_async", _R)
 future_poll = _function("wasmtime_call_future_poll", c_bool, _P)
 future_delete = _function("wasmtime_call_future_delete", None, _P)
+#: The same without the interpreter lock, for the thread of `aside`.
+future_poll_freely = _function("wasmtime_call_future_poll", c_bool, _P, library=_FREE)
+store_delete_freely = _function("wasmtime_store_delete", None, _P, library=_FREE)
 
 bytes_new = _function("wasm_byte_vec_new", None, _P, _P, _P)
 bytes_delete = _function("wasm_byte_vec_delete", None, _P)

@@ -16,10 +16,10 @@ from dragoman.handlers.component.cache import Cache, default_folder
 from dragoman.handlers.component.composed import is_composed, sealed
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.generations.generation import Entry
-from dragoman.handlers.component.instances import Instances
 from dragoman.handlers.component.interfaces.buckets import Stores
 from dragoman.handlers.component.interfaces.keyvalue import Keyvalue
 from dragoman.handlers.component.interfaces.offers import check, granted
+from dragoman.handlers.component.lending import Instances
 from dragoman.handlers.component.linker import Linker
 from dragoman.handlers.component.program import Program
 from dragoman.handlers.component.room import Room

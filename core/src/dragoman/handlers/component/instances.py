@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from asyncio import sleep
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from dragoman.errors import Trapped
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.area import ARGUMENTS, COUNTS, RESULT, VALUE, Area
+from dragoman.handlers.component.aside import LONG
 from dragoman.handlers.component.memory import WORDS
-from dragoman.handlers.component.room import Room
 from dragoman.handlers.component.traps import trapped
 from dragoman.handlers.component.values import Writer
 
@@ -92,7 +92,11 @@ class Instance:
     def begin(self) -> int:
         """Begin to start; the call that is left for `drive`, or 0 if it is done, as it mostly is. Raises as `start`."""
         linker, component = self._program.code
-        return self._advance(capi.instantiate(linker, self.prepared, component, self._area.instance, self._area.error))
+        future = capi.instantiate(linker, self.prepared, component, self._area.instance, self._area.error)
+        if self._program.aside.until and self._program.aside.on:
+            self._ready()
+            return int(future)
+        return self._advance(future)
 
     async def call(self, export: Export, *values: Any) -> Any:
         """Call an exported function. One call at a time.
@@ -101,7 +105,7 @@ class Instance:
             Trapped: the guest trapped.
             BaseException: whatever a host function raised that is no error for a guest.
         """
-        area = self._area
+        area, aside = self._area, self._program.aside
         if self._bound is not export:
             capi.instance_function(area.instance, self.prepared, export.index, area.function)
             self._bound = export
@@ -110,22 +114,44 @@ class Instance:
             WORDS[value_at] = 0
         value = _NOTHING
         try:
-            for write, argument in zip(export.writers, values, strict=True):
-                write(self, place, argument)
-                place += VALUE
-            future = capi.function_call(
-                area.function, self.prepared, area.arguments, COUNTS[len(values)],
-                area.result, COUNTS[1 if export.read else 0], area.error,
-            )  # fmt: skip
-            if self._advance(future):
-                await self.drive(future)
-            value = export.read(self, result) if export.read else None
+            if aside.until and aside.on:
+                await aside.run(self._write, export, values)
+                self._ready()
+                await self.drive(self._called(export, len(values)))
+            else:
+                for write, argument in zip(export.writers, values, strict=True):
+                    write(self, place, argument)
+                    place += VALUE
+                future = self._called(export, len(values))
+                if self._advance(future):
+                    await self.drive(future)
+            if export.read is None:
+                value = None
+            elif aside.until and aside.on:
+                value = await aside.run(export.read, self, result)
+            else:
+                value = export.read(self, result)
             return value
         finally:
             if value is not None or not export.light:
                 capi.value_delete(result << 3)
             for value_at in range(result + VALUE, result + VALUE * (1 + len(values)), VALUE):
                 capi.value_delete(value_at << 3)
+
+    def _called(self, export: Export, values: int) -> int:
+        """A call with so many arguments, which are written; nothing of it is done yet."""
+        area = self._area
+        future: int = capi.function_call(
+            area.function, self.prepared, area.arguments, COUNTS[values],
+            area.result, COUNTS[1 if export.read else 0], area.error,
+        )  # fmt: skip
+        return future
+
+    def _write(self, export: Export, values: Sequence[Any]) -> None:
+        place = self._area.index + ARGUMENTS
+        for write, argument in zip(export.writers, values, strict=True):
+            write(self, place, argument)
+            place += VALUE
 
     def refuel(self) -> None:
         """Give the next call its whole budget."""
@@ -186,35 +212,43 @@ class Instance:
         store, self._store = self._store, 0
         if store:
             del self._program.engine.live[self.context]
-            capi.store_delete(store)
-            self._area.give_back()
+            if self._program.aside.until:  # to give much memory back takes long, too
+                self._program.aside.later(_delete, store, self._area)
+            else:
+                capi.store_delete(store)
+                self._area.give_back()
             self.objects.clear()
             if self.output is not None:
                 self.output.close()
 
     def _advance(self, future: int) -> int:
         """Poll a call for the first time; what is left of it for `drive`, or 0."""
-        area = self._area
-        WORDS[area.error_index] = 0
-        self.escaped = None
-        self.broken = True
-        self.until = monotonic() + _FIRST
+        self._ready()
         done = True
         try:
             done = capi.future_poll(future)
         finally:
             if done:
                 capi.future_delete(future)
+        if monotonic() > self.until + LONG:
+            self._program.aside.suspect()
         if not done:
             return future
-        if error := WORDS[area.error_index]:
+        if error := WORDS[self._area.error_index]:
             raise self._failure(error)
         self.broken = False
         return 0
 
+    def _ready(self) -> None:
+        """Before a call is polled for the first time."""
+        WORDS[self._area.error_index] = 0
+        self.escaped = None
+        self.broken = True
+        self.until = monotonic() + _FIRST
+
     async def drive(self, future: int) -> None:
         """Poll a call until it is done; between polls do what the guest waits for, or let others run."""
-        poll = capi.future_poll
+        poll, aside = capi.future_poll, self._program.aside
         slice_ = _SHORT_SLICE
         try:
             while True:
@@ -230,14 +264,23 @@ class Instance:
                         self._hurried, slice_ = False, self._slice
                         capi.context_yield_interval(self.prepared, _SLICES[slice_])
                     self.until = monotonic() + _TURN
-                if poll(future):
+                if await aside.run(self._poll_freely, future) if aside.until and aside.on else poll(future):
                     break
+                if monotonic() > self.until + LONG and not aside.until:
+                    aside.suspect()
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
             capi.future_delete(future)
+            if self._operation is not None:  # cancelled while the guest got so far aside
+                self._operation.close()
+                self._operation = None
         if error := WORDS[self._area.error_index]:
             raise self._failure(error)
         self.broken = False
+
+    def _poll_freely(self, future: int) -> bool:
+        self.until = monotonic() + _TURN
+        return bool(capi.future_poll_freely(future))
 
     async def _operate(self) -> None:
         operation, self._operation = self._operation, None
@@ -245,7 +288,11 @@ class Instance:
         value = await operation
         write, place = self._result
         if write is not None:
-            write(self, place, value)
+            aside = self._program.aside
+            if aside.until and aside.on:
+                await aside.run(write, self, place, value)
+            else:
+                write(self, place, value)
         WORDS[self._area.done_index] = 1
 
     def _failure(self, error: int) -> BaseException:
@@ -256,68 +303,6 @@ class Instance:
         return escaped
 
 
-class Instances:
-    """Hands out instances: a new one for each message, or one that has been used before.
-
-    Args:
-        program: what to instantiate.
-        room: shared by all components: the process can hold only so many stores.
-        kept: how many idle instances to keep; 0 gives every message a new one.
-    """
-
-    def __init__(self, program: Program, room: Room, kept: int) -> None:
-        self._program = program
-        self._room = room
-        self._kept = kept
-        self._idle: list[Instance] = []
-        self._out = 0
-        self._closed = False
-
-    async def take(self) -> Instance:
-        """An instance that nobody else uses; give it back with `put`.
-
-        Raises:
-            Trapped: it could not be instantiated.
-        """
-        if not self._room.enter():
-            await self._room.wait()
-        self._out += 1
-        if self._idle:
-            instance = self._idle.pop()
-            instance.refuel()
-            return instance
-        instance = Instance(self._program)
-        try:
-            if future := instance.begin():
-                await instance.drive(future)
-        except BaseException:
-            self.put(instance)
-            raise
-        return instance
-
-    def put(self, instance: Instance) -> None:
-        """Take an instance back; it is closed unless it can be used again."""
-        self._room.leave()
-        self._out -= 1
-        instance.session = None
-        if len(self._idle) < self._kept and not self._closed and not instance.worn:
-            self._idle.append(instance)
-        else:
-            instance.close()
-            self._release()
-
-    def discard(self, instance: Instance) -> None:
-        """Take an instance back that must not be used again."""
-        instance.broken = True
-        self.put(instance)
-
-    def close(self) -> None:
-        """Close what is idle. What is in use is closed when it comes back, the program with the last. Idempotent."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
-        self._release()
-
-    def _release(self) -> None:
-        if self._closed and not self._out:
-            self._program.close()
+def _delete(store: int, area: Area) -> None:
+    capi.store_delete_freely(store)
+    area.give_back()

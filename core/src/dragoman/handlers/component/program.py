@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dragoman.config.model import LimitsConfig
 from dragoman.handlers.component import capi
+from dragoman.handlers.component.aside import Aside
 from dragoman.handlers.component.bodies import EXPORTS, label
 from dragoman.handlers.component.engine import Engine
 from dragoman.handlers.component.linker import Linker
@@ -50,6 +51,7 @@ class Program:
         limits: what each instance may use up.
         wasi: the system as its instances see it; None where it imports none of it.
         turns: gives each guest that computes its turn.
+        aside: whether its steps are taken in a thread, because they take long.
         thin: the functions that an adapter exports in the place of its own, by their labels.
         store: the arguments of a new store, prepared; likewise those of its limits, of the fuel for a message, and of
             a new instance.
@@ -62,6 +64,7 @@ class Program:
         self.limits = limits
         self.wasi = wasi
         self.turns: Turns = engine.turns
+        self.aside = Aside(engine.worker)
         self.thin: Collection[str] = ()
         self._indexes: list[int] = []
         self.store = _prepared(engine.pointer, 0, 0)
