@@ -9,7 +9,7 @@ from dragoman.handlers.component.composed import is_composed, sealed
 from dragoman.message import Message
 from tests.component.harness import Recorder, opened
 from tests.guests.build import component, source
-from tests.guests.projects import shape
+from tests.guests.javascript import shape
 
 #: In the place of the one that componentize-qjs adds; this one takes any text.
 LOADER = """
@@ -76,7 +76,7 @@ def put_together(*parts: str) -> str:
 
 async def test_a_guest_by_componentize_qjs_needs_no_trust(components: Components, context: Recorder) -> None:
     """It runs as it is: what it is put together with never has anything to do."""
-    path = shape("echo", "echo")
+    path = shape("echo")
     assert is_composed(path.read_bytes())
     handler = await opened(components, path)
     asked = Message(b"?", (("reply-to", "inbox"),))

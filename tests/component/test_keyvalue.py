@@ -13,7 +13,7 @@ from dragoman.handlers.component.components import ComponentHandler, Components
 from dragoman.handlers.component.interfaces.buckets import PAGE
 from dragoman.message import Message
 from tests.component.harness import Recorder, opened
-from tests.guests.projects import shape
+from tests.guests.javascript import shape
 
 
 class Asked:
@@ -185,7 +185,7 @@ async def test_links_choose_the_bucket_without_a_name(components: Components, co
     keyvalue = {"buckets": ("default", "other"), "path": ":memory:"}
     for config, count in (({}, 1), ({"link": "other"}, 1), ({}, 2), ({"link": "default"}, 3)):
         wasi = {"config": {"counts": "answers", **config}}
-        counter = shape("counter", "counter")
+        counter = shape("counter")
         handler = await opened(components, counter, keyvalue=keyvalue, wasi=wasi)
         await handler.handle([Message(b"1")], context)
         assert context.answer == {"count": count, "last": "1", "keys": ["", "last"]}

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dragoman as library
 from dragoman.client import Client
-from dragoman.config.model import Config, HandlerConfig
-from dragoman.handlers.component.components import Components
+from dragoman.config.model import Config
 from dragoman.handlers.handler import Context
 from dragoman.host.host import Host
 from dragoman.message import Message
 from dragoman.plugins import load_plugins
-from tests.guests.build import COMPILED, alone, guest
+from tests.guests.build import COMPILED, guest
+from tests.guests.javascript import older
 from tests.host.running import module_of, until
 
 #: What a guest is told to do; see `tests/guests/*/app.py`.
@@ -46,13 +46,17 @@ class Says:
 
     Attributes:
         guest: in `tests/guests`.
+        build: makes it.
         send: the order to send a body to a channel.
         heard: of the answer to `echo`, the channel that the message came from.
         refusal: what the answer has when something is not granted.
         fail: the order to fail, with a text; None where the generation has no errors of the guest's own.
         wants: whether the guest says itself what it hears from the start.
         changes: how it changes that; None where it can't.
-        ask: the order to send a request to a channel, and the answer for the reply `yes`; None where it has none.
+        asks: orders to send a request to a channel, each with the answer for the replies `yes` and `yes`; or to another
+            one, where nobody does. Empty where it has none.
+        asks_where_it_hears: whether requests go where messages come from, and nowhere else.
+        receives: whether it receives and settles by itself.
     """
 
     guest: str
@@ -62,7 +66,10 @@ class Says:
     fail: Callable[[str], Order] | None
     wants: bool = False
     changes: Changes | None = None
-    ask: Callable[[str], tuple[Order, Any]] | None = None
+    asks: Callable[[str, str], Sequence[tuple[Order, Any]]] = lambda _, __: ()
+    asks_where_it_hears: bool = False
+    receives: bool = False
+    build: Callable[[str], Path] = guest
 
 
 #: What a generation does not have here, it can't say: `docs/reference/generations.md`.
@@ -85,6 +92,7 @@ GENERATIONS: Mapping[str, Says] = {
         refusal={"text": "permission-denied: "},
         fail=None,
         wants=True,
+        receives=True,
         changes=Changes(
             hear=lambda channel, more: {"do": "update", "channels": [channel, more]},
             leave=lambda channel, _: {"do": "update", "channels": [channel]},
@@ -108,7 +116,12 @@ GENERATIONS: Mapping[str, Says] = {
         heard=lambda answer: answer["topic"],
         refusal={"case": "PermissionDenied"},
         fail=lambda text: {"do": "fail", "case": "other", "text": text},
-        ask=lambda channel: ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 1}, ["yes"]),
+        asks=lambda channel, silent: (
+            ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 1}, ["yes"]),
+            ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 2}, ["yes", "yes"]),
+            ({"do": "ask", "topic": channel, "options": False}, ["yes"]),
+            ({"do": "ask", "topic": silent, "timeout_ms": 300, "catch": True}, {"case": "Timeout"}),
+        ),
     ),
     "wasmcloud": Says(
         guest="wasmcloud",
@@ -116,7 +129,44 @@ GENERATIONS: Mapping[str, Says] = {
         heard=lambda answer: answer["subject"],
         refusal={"text": "permission-denied: "},
         fail=lambda text: {"do": "fail", "text": text},
-        ask=lambda channel: ({"do": "ask", "to": channel, "timeout_ms": 20_000}, "yes"),
+        asks=lambda channel, silent: (
+            ({"do": "ask", "to": channel, "timeout_ms": 20_000}, "yes"),
+            ({"do": "ask", "to": silent, "timeout_ms": 300, "catch": True}, {"text": "timeout: "}),
+        ),
+    ),
+}
+#: Earlier forms, and another of wasmCloud's: what they say is the same, in the words of their own time.
+OLDER: Mapping[str, Says] = {
+    "formats of 2023-06": replace(GENERATIONS["formats"], guest="formats-2023-06"),
+    "topics of 2024-05": replace(
+        GENERATIONS["topics"],
+        guest="topics",
+        refusal={"case": "other", "text": "no grant"},
+        fail=lambda text: {"do": "fail", "case": "other", "text": text},
+        build=older,
+    ),
+    "core of 2024-10": replace(
+        GENERATIONS["core"],
+        guest="core",
+        refusal={"case": "permission-denied"},
+        wants=True,
+        asks=lambda _, __: (({"do": "ask"}, ["yes"]),),
+        asks_where_it_hears=True,
+        build=older,
+    ),
+    "wasmcloud 0.3": replace(
+        GENERATIONS["core"],
+        guest="wasmcloud-0.3",
+        refusal={"case": "permission-denied"},
+        asks=lambda _, __: (({"do": "ask"}, ["yes"]),),
+        asks_where_it_hears=True,
+        build=older,
+    ),
+    "wasmcloud 0.1": replace(
+        GENERATIONS["wasmcloud"],
+        guest="wasmcloud",
+        asks=lambda channel, _: (({"do": "ask", "to": channel}, ["yes", "yes"]),),
+        build=older,
     ),
 }
 
@@ -184,29 +234,36 @@ class Guest:
         out: one that it may send to.
         dead: where its dead letters go.
         forbidden: one that it may neither hear nor send to.
-        questions: where it may send requests; each is answered with `yes`.
+        questions: where it may send requests; each is answered with `yes`, twice.
+        silent: another one, where somebody listens and never answers.
         answers: where it says what came of an order.
+        received: how many messages it has received by itself, and so has said nothing about.
     """
 
-    def __init__(self, says: Says) -> None:
-        mark = uuid4().hex[:8]
+    def __init__(self, says: Says, *, marked: bool = True) -> None:
+        """Without a mark the channels are `in`, `answers` and so on, as for a guest that can't be told their names."""
+        names = ("in", "more", "out", "dead", "forbidden", "questions", "silent", "answers")
+        mark = f"-{uuid4().hex[:8]}" if marked else ""
         self.says = says
-        self.into, self.more, self.out, self.dead, self.forbidden, self.questions, self.answers = (
-            f"{name}-{mark}" for name in ("in", "more", "out", "dead", "forbidden", "questions", "answers")
+        self.received = 0
+        self.into, self.more, self.out, self.dead, self.forbidden, self.questions, self.silent, self.answers = (
+            name + mark for name in names
         )
+        if says.asks_where_it_hears:
+            self.questions = self.into
         self.client: Client
         self.host: Host
         self.collected: Collected
 
     @asynccontextmanager
-    async def running(self, settings: Mapping[str, Any]) -> AsyncIterator[Guest]:
-        """Run it on a broker, which is all that differs between the brokers."""
+    async def running(self, settings: Mapping[str, Any], **handler: Any) -> AsyncIterator[Guest]:
+        """Run it on a broker, whose settings are all that differs between the brokers; with more for the handler."""
         async with AsyncExitStack() as stack:
-            module = stack.enter_context(module_of(agree=_agree))
+            module = stack.enter_context(module_of(agree=_agree, ignore=_ignore))
             config = Config.model_validate(
                 {
                     "clients": {"default": {**settings}},
-                    "handlers": {"guest": await self._handler(), **self._others(module)},
+                    "handlers": {"guest": {**await self._handler(), **handler}, **self._others(module)},
                     "host": {"cache": COMPILED},
                 }
             )
@@ -222,21 +279,25 @@ class Guest:
         if self.says.changes:
             hears["listen"] = [self.into, self.more]
         return {
-            "component": await compiled(self.says.guest),
+            "component": await asyncio.to_thread(self.says.build, self.says.guest),
             "client": "default",
             **hears,
-            "publish": [self.out, self.answers, self.questions],
+            "publish": [self.out, self.answers, self.questions, self.silent],
             "instances": "reuse",
             "concurrency": 1,
             "retry": {"attempts": 2, "backoff": "1ms"},
+            "abandoned": "dead-letter",
             "dead_letter": self.dead,
             "wasi": {"environment": {"CHANNELS": self.into, "ANSWERS": self.answers}},
         }
 
     def _others(self, module: str) -> dict[str, Any]:
-        if not self.says.ask:
+        if not self.says.asks(self.questions, self.silent):
             return {}
-        return {"agree": {"python": f"{module}:agree", "client": "default", "subscribe": [self.questions]}}
+        return {
+            "agree": {"python": f"{module}:agree", "client": "default", "subscribe": [self.questions]},
+            "ignore": {"python": f"{module}:ignore", "client": "default", "subscribe": [self.silent]},
+        }
 
     async def order(self, order: Order, channel: str | None = None) -> str:
         """Tell it to do something; the body by which the message can be told."""
@@ -262,21 +323,13 @@ class Guest:
         """Wait until it has answered everything that it has handled, and has nothing in hand."""
         counters = self.host.counters["guest"]
         answers = self.collected.messages[self.answers]
-        await until(lambda: not counters.in_hand and len(answers) >= counters.handled, 60)
-
-
-async def compiled(name: str) -> Path:
-    """A guest, compiled by one process for all that run tests."""
-    path = guest(name)
-    with alone(path.with_suffix(".compiled")):
-        components = Components(COMPILED)
-        try:
-            handler = await components.open(name, HandlerConfig(component=path, client="default"))
-            await handler.close()
-        finally:
-            await components.close()
-    return path
+        await until(lambda: not counters.in_hand and len(answers) + self.received >= counters.handled, 60)
 
 
 async def _agree(message: Message, context: Context) -> None:
-    await context.reply(message, b"yes")
+    if not message.data.startswith(b"{"):  # an order, where the guest asks on the channel that it hears
+        await context.reply(message, b"yes", b"yes")
+
+
+async def _ignore(_message: Message, _context: Context) -> None:
+    pass

@@ -18,7 +18,7 @@ from dragoman.plugins import load_plugins
 from tests.end_to_end.generations import collecting
 from tests.faults.killing import QUICK
 from tests.guests.build import COMPILED
-from tests.guests.projects import shape
+from tests.guests.javascript import shape
 from tests.host.running import until
 
 COUNT = 20
@@ -55,17 +55,17 @@ class TestEmbedded:
         )
         hosted = config(
             settings,
-            echo={"component": shape("echo", "echo"), "subscribe": [echoed]},
+            echo={"component": shape("echo"), "subscribe": [echoed]},
             counter={
-                "component": shape("counter", "counter"),
+                "component": shape("counter"),
                 "subscribe": [counted],
                 "publish": [counts],
                 "keyvalue": {"buckets": ["visits"], "path": tmp_path / "kv.db"},
                 "wasi": {"config": {"link": "visits", "counts": counts}},
             },
-            worker={"component": shape("task", "task"), "subscribe": [tasks], "dead_letter": dead},
+            worker={"component": shape("task"), "subscribe": [tasks], "dead_letter": dead},
             asker={
-                "component": shape("task", "task"),
+                "component": shape("task"),
                 "subscribe": [work],
                 "publish": [tasks, results],
                 "wasi": {"config": {"worker": tasks, "results": results}},

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from dragoman.cli import guests
-from tests.guests import packages, toolchains
-from tests.guests.build import CACHE, HERE, ROOT, alone
+from tests.guests import toolchains
+from tests.guests.build import CACHE, ROOT
 
 PROJECTS: Final = CACHE / "projects"
 #: What the tools of some languages are pinned by; the others' are in the project itself.
@@ -36,23 +36,6 @@ def project(language: str, generation: str = "core") -> Path:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.exists():
                 run(draft, language, sys.executable, "build.py")
-                draft.rename(place)
-    return place
-
-
-def shape(name: str, world: str) -> Path:
-    """The component of `shapes/NAME.js`, made with the tools of the project in JavaScript."""
-    script = HERE / "shapes" / f"{name}.js"
-    tools = project("javascript")
-    files = [script, HERE / "shapes" / "world.wit", *packages.sources("shapes"), tools / "package-lock.json"]
-    place = PROJECTS / f"{name}-{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}.wasm"
-    with alone(place):
-        if not place.exists():
-            with tempfile.TemporaryDirectory(dir=PROJECTS) as scratch:
-                wit = packages.together(HERE / "shapes" / "world.wit", "shapes", Path(scratch) / "wit")
-                draft = Path(scratch) / "guest.wasm"
-                tool = tools / "node_modules" / ".bin" / "componentize-qjs"
-                run(tools, "javascript", tool, "--sync", "--wit", wit, "--js", script, "-n", world, "-o", draft)
                 draft.rename(place)
     return place
 

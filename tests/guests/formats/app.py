@@ -153,6 +153,7 @@ def done(message):
     """What one message says."""
     order = json.loads(message.data)
     catch = order.pop("catch", False)
+    order.pop("number", None)  # only tells one from another
     try:
         return globals()[order.pop("do")](message, **order)
     except Err as error:
