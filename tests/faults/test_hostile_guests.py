@@ -123,7 +123,7 @@ async def test_a_guest_that_abuses_the_system_harms_only_itself(deed: str) -> No
 async def test_steps_that_take_long_are_taken_where_nobody_waits_for_them(
     monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
-    """One step, or two, show that a guest is such a one; from then on the loop computes none of them.
+    """The loop computes none of them.
 
     What it does with all of its memory in one step is a fifth of a second of computing; everything beside it is done
     meanwhile, and so are its own dead letters.
@@ -146,7 +146,7 @@ async def test_steps_that_take_long_are_taken_where_nobody_waits_for_them(
             put(broker, *(f"{number}-{one:02}".encode() for one in range(50)))
             await settled(host, "neighbour", 50 * (number + 1))
             await settled(host, "hostile", 4 * (number + 1))
-    assert len(long) <= 4, long
+    assert not long
     assert len(broker.messages("dead")) == 12
     assert Counter(broker.data("out")) == Counter(f"{n}-{one:02}".encode() for n in range(3) for one in range(50))
 

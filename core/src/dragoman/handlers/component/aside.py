@@ -2,9 +2,10 @@
 
 A step can't be interrupted in which a guest fills or copies all of its memory, or hands over a large body. Such a step
 needs no interpreter lock but for the host functions that it calls. What is quick is done on the loop, because the way
-to a thread and back costs more than most calls; so one long step of each component is seen there, and no other.
+to a thread and back costs more than most calls. So each component begins aside, and goes there again after a step that
+seems to have been long; it comes back when a hundred steps have shown that they are short.
 
-Converters of one component share their scratch. So while it is aside, all that uses them is done in the one thread.
+Converters of one component share their scratch. So while it is aside, all that uses them is done in its one thread.
 """
 
 from __future__ import annotations
@@ -20,70 +21,50 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 #: Seconds from which on a step is long.
-LONG: Final = 0.005
-#: Seconds to be aside after what may have been a long step (or other processes had their turn meanwhile), and after one
-#: that surely was.
-_ON_TRIAL: Final = 1.0
+LONG: Final = 0.002
+#: Steps for which a component is aside at first, and after one on the loop that seems to have been long: there the
+#: clock counts what other processes took, too. In the thread its own time is measured.
+_ON_TRIAL: Final = 100
+#: Seconds for which it is aside after a step that surely was long.
 _FOR_NOW: Final = 60.0
 
 
-class Worker:
-    """The thread that all components of an engine share; it is started when it is first needed."""
+class Aside:
+    """Whether one component is aside, and its thread.
+
+    Attributes:
+        maybe: False where it is certainly not, which is all that a quick call looks at.
+    """
+
+    __slots__ = ("_closed", "_left", "_running", "_thread", "_until", "maybe")
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
         self._closed = False
-
-    def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
-        """Do it in the thread, after all that was submitted before; at once where it was closed."""
-        if self._closed:
-            done: Future[T] = Future()
-            done.set_result(work(*args))
-            return done
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="dragoman-guests")
-        return self._thread.submit(work, *args)
-
-    def close(self) -> None:
-        """End the thread when it has done what was submitted. Never blocks. Idempotent."""
-        self._closed = True
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
-
-
-class Aside:
-    """Whether one component is aside.
-
-    Attributes:
-        until: the time at which it comes back, if nothing of it is in the thread then; 0 where it is not aside.
-    """
-
-    __slots__ = ("_running", "_worker", "until")
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
         self._running = 0
-        self.until = 0.0
+        self._left = _ON_TRIAL
+        self._until = 0.0
+        self.maybe = True
 
     @property
     def on(self) -> bool:
-        """Whether its next step is to be taken aside."""
-        if not self.until:
-            return False
-        if not self._running and monotonic() > self.until:
-            self.until = 0.0
-            return False
-        return True
+        """Whether its next step is to be taken aside. To be asked on the loop."""
+        if self.maybe and not self._running and self._left <= 0 and monotonic() > self._until:
+            self.maybe = False
+            self._rest()
+        return self.maybe
 
     def suspect(self) -> None:
         """A step on the loop seems to have been long: see whether the next ones are."""
-        self.until = max(self.until, monotonic() + _ON_TRIAL)
+        self._left = _ON_TRIAL
+        self.maybe = True
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """Do it in the thread. When cancelled it ends only when `work` has, or will never begin."""
         self._running += 1
+        self._left -= 1
         try:
-            doing = self._worker.submit(self._timed, work, args)
+            doing = self._submit(self._timed, work, args)
             over = _told(doing)
             try:
                 await over.wait()
@@ -107,11 +88,30 @@ class Aside:
             return work(*args)
         finally:
             if thread_time() - began > LONG:
-                self.until = monotonic() + _FOR_NOW
+                self._until = monotonic() + _FOR_NOW
 
     def later(self, work: Callable[..., None], *args: Any) -> None:
         """Do it in the thread; nobody waits for it."""
-        self._worker.submit(work, *args)
+        self._submit(work, *args)
+
+    def _submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
+        if self._closed:
+            done: Future[T] = Future()
+            done.set_result(work(*args))
+            return done
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="dragoman-guest")
+        return self._thread.submit(work, *args)
+
+    def _rest(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
+    def close(self) -> None:
+        """End the thread when it has done what it was given; more is done at once. Never blocks. Idempotent."""
+        self._closed = True
+        self._rest()
 
 
 def _told(doing: Future[Any]) -> asyncio.Event:

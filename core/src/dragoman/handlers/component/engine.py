@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dragoman.errors import ComponentError
 from dragoman.handlers.component import capi, pool
-from dragoman.handlers.component.aside import Worker
 from dragoman.handlers.component.memory import CHARS, WORDS, Words
 from dragoman.handlers.component.turns import Turns
 
@@ -37,7 +36,6 @@ class Engine:
         pointer: the engine in the C API.
         live: the instances by the address of their store's context, which is all that a host function is told.
         turns: of the guests that compute.
-        worker: the thread for those whose steps take long.
     """
 
     def __init__(self, beside: Engine | None = None) -> None:
@@ -56,7 +54,6 @@ class Engine:
         self._users = 1  # this object, and every thread that works with the engine
         self.live: dict[int, Instance] = beside.live if beside is not None else {}
         self.turns: Turns = beside.turns if beside is not None else Turns()
-        self.worker: Worker = beside.worker if beside is not None else Worker()
 
     def pooled(self) -> Engine | None:
         """Another engine, whose instances are put into a pool; None where the system has no room for one."""
@@ -125,7 +122,6 @@ class Engine:
         """Let go of the engine; what still runs on it keeps it alive. Idempotent."""
         if not self._closed:
             self._closed = True
-            self.worker.close()
             self._leave()
 
     def _leave(self) -> None:

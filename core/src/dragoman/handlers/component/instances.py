@@ -93,7 +93,7 @@ class Instance:
         """Begin to start; the call that is left for `drive`, or 0 if it is done, as it mostly is. Raises as `start`."""
         linker, component = self._program.code
         future = capi.instantiate(linker, self.prepared, component, self._area.instance, self._area.error)
-        if self._program.aside.until and self._program.aside.on:
+        if self._program.aside.maybe and self._program.aside.on:
             self._ready()
             return int(future)
         return self._advance(future)
@@ -114,7 +114,7 @@ class Instance:
             WORDS[value_at] = 0
         value = _NOTHING
         try:
-            if aside.until and aside.on:
+            if aside.maybe and aside.on:
                 await aside.run(self._write, export, values)
                 self._ready()
                 await self.drive(self._called(export, len(values)))
@@ -127,7 +127,7 @@ class Instance:
                     await self.drive(future)
             if export.read is None:
                 value = None
-            elif aside.until and aside.on:
+            elif aside.maybe and aside.on:
                 value = await aside.run(export.read, self, result)
             else:
                 value = export.read(self, result)
@@ -212,7 +212,7 @@ class Instance:
         store, self._store = self._store, 0
         if store:
             del self._program.engine.live[self.context]
-            if self._program.aside.until:  # to give much memory back takes long, too
+            if self._program.aside.maybe:  # to give much memory back takes long, too
                 self._program.aside.later(_delete, store, self._area)
             else:
                 capi.store_delete(store)
@@ -264,9 +264,9 @@ class Instance:
                         self._hurried, slice_ = False, self._slice
                         capi.context_yield_interval(self.prepared, _SLICES[slice_])
                     self.until = monotonic() + _TURN
-                if await aside.run(self._poll_freely, future) if aside.until and aside.on else poll(future):
+                if await aside.run(self._poll_freely, future) if aside.maybe and aside.on else poll(future):
                     break
-                if monotonic() > self.until + LONG and not aside.until:
+                if monotonic() > self.until + LONG and not aside.maybe:
                     aside.suspect()
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
@@ -289,7 +289,7 @@ class Instance:
         write, place = self._result
         if write is not None:
             aside = self._program.aside
-            if aside.until and aside.on:
+            if aside.maybe and aside.on:
                 await aside.run(write, self, place, value)
             else:
                 write(self, place, value)

@@ -64,7 +64,7 @@ class Program:
         self.limits = limits
         self.wasi = wasi
         self.turns: Turns = engine.turns
-        self.aside = Aside(engine.worker)
+        self.aside = Aside()
         self.thin: Collection[str] = ()
         self._indexes: list[int] = []
         self.store = _prepared(engine.pointer, 0, 0)
@@ -97,6 +97,7 @@ class Program:
         if component:
             capi.component_delete(component)
         self.linker.close()
+        self.aside.close()
 
 
 def _prepared(*values: int) -> tuple[Any, ...]:
