@@ -11,7 +11,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +18,13 @@ from pathlib import Path
 import wasmtime
 
 from dragoman.handlers.component.inspection import inspect
-from tests.guests import packages
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "guests"
 #: Compiled code outlives the tests' temporary folders: a Python guest takes seconds to compile.
 COMPILED = ROOT / ".cache" / "compiled"
-#: Of each Python guest: its folder, its world, and the folder of its WIT package in `wit/`, or its name in `packages`.
+#: Of each Python guest: its folder, its world, and the folder of its WIT package.
 WORLDS = {
     "scripted": ("scripted", "messaging-request-reply", "core"),
     "events": ("events", "service", "events"),
@@ -34,7 +32,6 @@ WORLDS = {
     "formats-2023-06": ("formats", "messaging", "formats/2023-06"),
     "topics": ("topics", "messaging", "topics"),
     "wasmcloud": ("wasmcloud", "messaging", "wasmcloud"),
-    "keyvalue": ("keyvalue", "everything", "keyvalue"),
 }
 
 
@@ -44,23 +41,18 @@ def guest(name: str) -> Path:
         return component(name, source(name))
     folder, world, package = WORLDS[name]
     wit = ROOT / "wit" / package
-    files = [*sorted((HERE / folder).glob("*.*")), *sorted(wit.glob("*.wit"))]
-    if package in packages.PACKAGES:
-        files += packages.sources(package)
+    files = [*sorted((HERE / folder).glob("*.py")), *sorted(wit.glob("*.wit"))]
     tool = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if "componentize-py" in line)
     path = _place(name, b"".join(file.read_bytes() for file in files) + tool.encode())
     with alone(path):
         if not path.exists():
             draft = _draft(path)
             command = Path(sys.executable).with_name("componentize-py")
-            with tempfile.TemporaryDirectory() as scratch:
-                if package in packages.PACKAGES:
-                    wit = packages.together(HERE / folder / "world.wit", package, Path(scratch) / "wit")
-                subprocess.run(
-                    [command, "-d", wit, "-w", world, "componentize", "app", "-p", HERE / folder, "-o", draft],
-                    check=True,
-                    capture_output=True,
-                )
+            subprocess.run(
+                [command, "-d", wit, "-w", world, "componentize", "app", "-p", HERE / folder, "-o", draft],
+                check=True,
+                capture_output=True,
+            )
             inspect(draft, cache=COMPILED)  # compiling takes as long as building: it is done once, too
             draft.replace(path)
     return path

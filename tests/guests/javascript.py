@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.guests import packages
@@ -12,11 +13,10 @@ from tests.guests.projects import PROJECTS, project, run
 
 
 def shape(name: str) -> Path:
-    """The component of `shapes/NAME.js`, in the shape of one of wasmCloud's examples."""
+    """The component of `shapes/NAME.js`: in the shape of one of wasmCloud's examples, or `keyvalue`."""
     scripts = {"guest.js": (HERE / "shapes" / f"{name}.js").read_text()}
-    world = HERE / "shapes" / "world.wit"
-    wit = {"world.wit": world.read_text(), **{str(file): file.read_text() for file in packages.sources("shapes")}}
-    return _made(name, scripts, wit, name, world)
+    worlds = "keyvalue" if name == "keyvalue" else "world"
+    return _made(name, scripts, packages.sources(worlds), name, lambda folder: packages.together(worlds, folder))
 
 
 def older(name: str) -> Path:
@@ -34,22 +34,24 @@ def older(name: str) -> Path:
     if name == "wasmcloud-0.3":
         script = script.replace("wasi:messaging", "wasmcloud:messaging").replace("0.2.0-draft", "0.3.0")
     scripts = {"guest.js": script, "text.js": (HERE / "older" / "text.js").read_text()}
-    wit = {file.name: file.read_text() for file in sorted((packages.WIT / package).glob("*.wit"))}
-    return _made(f"older-{name}", scripts, wit, world, packages.WIT / package)
+    files = sorted((packages.WIT / package).glob("*.wit"))
+    return _made(f"older-{name}", scripts, files, world, lambda _: packages.WIT / package)
 
 
-def _made(name: str, scripts: dict[str, str], wit: dict[str, str], world: str, place: Path) -> Path:
+def _made(
+    name: str, scripts: Mapping[str, str], wit: Sequence[Path], world: str, place: Callable[[Path], Path]
+) -> Path:
     """Make a component, if there is none of the same sources.
 
     Args:
         name: of its file.
         scripts: the program, by file; it begins with `guest.js`.
-        wit: the interface, by file: what tells one component from another.
+        wit: the files of its interface.
         world: the name of the world.
-        place: the folder of the package, or the file of a world that `packages` puts together.
+        place: where they are together, or else made so in a folder that is yet to be made.
     """
     tools = project("javascript")
-    texts = [*scripts.values(), *wit.values(), (tools / "package-lock.json").read_text()]
+    texts = [*scripts.values(), *(file.read_text() for file in wit), (tools / "package-lock.json").read_text()]
     made = PROJECTS / f"{name}-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:16]}.wasm"
     with alone(made):
         if not made.exists():
@@ -57,14 +59,19 @@ def _made(name: str, scripts: dict[str, str], wit: dict[str, str], world: str, p
                 scratch = Path(folder)
                 for file, text in scripts.items():
                     (scratch / file).write_text(text)
-                if place.is_file():
-                    packages.together(place, place.parent.name, scratch / "wit")
-                else:
-                    (scratch / "wit").mkdir()
-                    for file, text in wit.items():
-                        (scratch / "wit" / file).write_text(text)
                 tool = tools / "node_modules" / ".bin" / "componentize-qjs"
-                command = [tool, "--sync", "--wit", "wit", "--js", "guest.js", "-n", world, "-o", "guest.wasm"]
+                command = [
+                    tool,
+                    "--sync",
+                    "--wit",
+                    place(scratch / "wit"),
+                    "--js",
+                    "guest.js",
+                    "-n",
+                    world,
+                    "-o",
+                    "guest.wasm",
+                ]
                 run(scratch, "javascript", *command)
                 (scratch / "guest.wasm").rename(made)
     return made

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-WIT: Final = Path(__file__).parents[2] / "wit"
-#: What each world of a test imports and exports, in folders of `wit/`.
+HERE: Final = Path(__file__).parent
+WIT: Final = HERE.parents[1] / "wit"
+#: What the worlds in each file of `shapes` import and export, in folders of `wit/`.
 PACKAGES: Final = {
     "keyvalue": (
         "interfaces/keyvalue", "interfaces/logging", "interfaces/config", "wasmcloud",
     ),
-    "shapes": (
+    "world": (
         "interfaces/keyvalue/2024-02", "interfaces/logging", "interfaces/config", "interfaces/config/2024-09",
         "interfaces/bus", "wasmcloud",
     ),
@@ -22,19 +23,14 @@ PACKAGES: Final = {
 
 def sources(name: str) -> Sequence[Path]:
     """The files that `together` puts together."""
-    return [file for package in PACKAGES[name] for file in sorted((WIT / package).glob("*.wit"))]
+    packages = [file for package in PACKAGES[name] for file in sorted((WIT / package).glob("*.wit"))]
+    return [HERE / "shapes" / f"{name}.wit", *packages]
 
 
-def together(world: Path, name: str, folder: Path) -> Path:
-    """Make a folder of a world and the packages that it needs.
-
-    Args:
-        world: its file.
-        name: which packages, in `PACKAGES`.
-        folder: to be made.
-    """
+def together(name: str, folder: Path) -> Path:
+    """Make a folder of the worlds in `shapes/NAME.wit` and of the packages that they need."""
     folder.mkdir()
-    shutil.copy(world, folder)
+    shutil.copy(HERE / "shapes" / f"{name}.wit", folder)
     for package in PACKAGES[name]:
         place = folder / "deps" / package.replace("/", "-")
         place.mkdir(parents=True)

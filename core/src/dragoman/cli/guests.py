@@ -20,7 +20,8 @@ WORLDS: Final[Mapping[str, str]] = {
 #: errors of its own, so it can't give the host a reason for the dead letter.
 _REFUSED: Final = 'REFUSED, REASON = "dead.orders", "dragoman-reason"'
 _REFUSED_BY: Final[Mapping[str, str]] = {"formats": 'REFUSED, REASON = "orders.rejected", "reason"'}
-#: What the examples are written for; what differs for another generation is in a folder of its name.
+#: What the examples are written for; what differs for another generation is in a folder of its name, beside all
+#: languages or in one of them.
 _FIRST: Final = "core"
 _OTHERS: Final = "generations"
 _SHARED: Final = ("cases.json", "dragoman.toml", "test_guest.py")
@@ -57,8 +58,8 @@ def compose(language: str, generation: str, target: Path) -> None:
     files = {Path(name): guests / name for name in _SHARED}
     files |= {path: own / path for path in _files(own) if path.parts[0] != _OTHERS}
     if generation != _FIRST:
-        other = own / _OTHERS / generation
-        files |= {path: other / path for path in _files(other)}
+        for other in (guests / _OTHERS / generation, own / _OTHERS / generation):
+            files |= {path: other / path for path in _files(other)}
     files |= {"wit" / path: wit / generation / path for path in _files(wit / generation) if len(path.parts) == 1}
     for inside, source in sorted(files.items()):
         copied = target / inside

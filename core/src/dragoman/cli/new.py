@@ -60,7 +60,7 @@ def adapter(name: str, into: Path) -> None:
     default="core",
     show_default=True,
     metavar="GENERATION",
-    help="core in any language; events, formats and topics in python; wasmcloud in javascript or python.",
+    help="core in any language; events, formats, topics or wasmcloud in javascript or python.",
     shell_complete=lambda context, _, start: _generations(context.params.get("language"), start),
 )
 @click.option("--into", default=".", metavar="DIR", type=click.Path(path_type=Path), help="The folder to make it in.")
