@@ -7,6 +7,7 @@ import inspect
 from importlib.metadata import version
 
 from nats.aio.client import Client
+from nats.protocol.parser import Parser
 
 from dragoman_nats.wire import Wire
 from tests.servers import Nats
@@ -18,6 +19,12 @@ def test_the_method_that_is_overridden_still_takes_what_it_took() -> None:
         "self", "sid", "subject", "reply", "data", "headers",
     ]  # fmt: skip
     assert inspect.iscoroutinefunction(Client._process_msg)
+
+
+def test_the_parser_that_is_replaced_is_still_asked() -> None:
+    """`_ps` is what the read loop gives its portions."""
+    assert isinstance(Client()._ps, Parser)
+    assert "await self._ps.parse(" in inspect.getsource(Client._read_loop)
 
 
 def test_the_release_is_one_that_was_looked_at() -> None:

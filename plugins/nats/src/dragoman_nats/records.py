@@ -114,8 +114,8 @@ def status_of(headers: bytes | None) -> Status | None:
 
 def count_of(reply: bytes) -> int:
     """How often a message was delivered, from its acknowledgement subject, with or without a domain (ADR-15)."""
-    tokens = reply.split(b".")
-    return int(tokens[4 if len(tokens) == 9 else 6])
+    place = 4 if reply.count(b".") == 8 else 6
+    return int(reply.split(b".", place + 1)[place])
 
 
 class Subjects:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Self
 
-from dragoman.adapter import Accept, Delivery, Outcome, Release, SubscribeOptions
+from dragoman.adapter import ACCEPT, Accept, Delivery, Outcome, Release, SubscribeOptions
 from dragoman.errors import BrokerError, ChannelNotFound, ConnectionLost, PermissionDenied, Unsupported
 from dragoman.message import Channel
 from dragoman_nats.boundary import boundary, closed
@@ -52,7 +52,7 @@ class StreamSubscription:
         self._unsettled: set[Delivery] = set()
         self._wake = asyncio.Event()
         self._error: BrokerError | None = None
-        self._heard = 0.0
+        self._silent = 0.0
         self._stop_listening = connection.listen(self._complained)
         self._keeper: asyncio.Task[None] | None = None
 
@@ -67,7 +67,6 @@ class StreamSubscription:
             self._stop_listening()
             self._connection.wire.detach(self._sink)
             raise
-        self._heard = asyncio.get_running_loop().time()
         self._keeper = asyncio.create_task(self._keep(), name=f"nats keeps deliveries of {self._channel}")
         return self
 
@@ -114,8 +113,7 @@ class StreamSubscription:
             with suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), _FAREWELL / 2)
             wire.detach(number)
-        for delivery in self._unsettled:
-            wire.send(delivery.token, "", None, _RELEASE)
+        wire.send_each([delivery.token for delivery in self._unsettled], _RELEASE)
         self._unsettled.clear()
         await wire.read_by_server()
         if self._ephemeral:
@@ -133,7 +131,12 @@ class StreamSubscription:
             self._ask(at_least=1)
             self._wake.clear()
             await self._wake.wait()
-        batch = [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+        arrived = self._arrived
+        if limit >= len(arrived):
+            batch = list(arrived)
+            arrived.clear()
+        else:
+            batch = [arrived.popleft() for _ in range(limit)]
         self._ask(at_least=max(1, self._options.prefetch // 4))
         return batch
 
@@ -151,11 +154,13 @@ class StreamSubscription:
         if self._keeper is None:
             raise closed(self._channel.name)
         self._connection.check()
-        wire, unsettled = self._connection.wire, self._unsettled
-        for delivery, outcome in outcomes:
-            if delivery in unsettled:
-                unsettled.discard(delivery)
-                wire.send(delivery.token, "", None, _verb(outcome))
+        held = [pair for pair in outcomes if pair[0] in self._unsettled]
+        self._unsettled.difference_update([delivery for delivery, _ in held])
+        wire = self._connection.wire
+        wire.send_each([delivery.token for delivery, outcome in held if outcome is ACCEPT], _ACCEPT)
+        for delivery, outcome in held:
+            if outcome is not ACCEPT:
+                wire.send_each([delivery.token], _verb(outcome))
         if not self._arrived:
             self._ask(at_least=max(1, self._options.prefetch // 4))
         with boundary(self._channel.name):
@@ -175,17 +180,18 @@ class StreamSubscription:
         return new + max(given - len(self._unsettled), 0)
 
     def _came(self, subject: bytes, reply: bytes, headers: bytes | None, data: bytes) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        self._silent = 0.0
         status = status_of(headers) if not data else None
         if status is not None:
             self._told(subject, status)
             return
         self._pulls.arrived()
         message = decode(data, headers, self._subjects.channel(subject))
-        delivery = Delivery(message, message.key, count_of(reply), reply.decode())
+        delivery = Delivery(message, message.key if message.metadata else None, count_of(reply), reply)
         self._unsettled.add(delivery)
+        if not self._arrived:
+            self._wake.set()
         self._arrived.append(delivery)
-        self._wake.set()
 
     def _told(self, subject: bytes, status: Status) -> None:
         if status.code == 100:
@@ -218,11 +224,11 @@ class StreamSubscription:
         while True:
             await asyncio.sleep(interval)
             wire = self._connection.wire
-            for delivery in self._unsettled:
-                wire.send(delivery.token, "", None, _PROGRESS)
-            silent = asyncio.get_running_loop().time() - self._heard
-            if self._pulls.asked and silent > 3 * HEARTBEAT:
-                self._fail(ConnectionLost(f"the server was silent for {silent:.0f} s", where=self._channel.name))
+            wire.send_each([delivery.token for delivery in self._unsettled], _PROGRESS)
+            self._silent += interval
+            if self._pulls.asked and self._silent > 3 * HEARTBEAT:
+                what = f"the server was silent for {self._silent:.0f} s"
+                self._fail(ConnectionLost(what, where=self._channel.name))
 
 
 def _verb(outcome: Outcome) -> bytes:

@@ -1,24 +1,23 @@
 """The layer under nats-py's public API: raw headers in, no task and no queue per message, writes gathered per tick.
 
 nats-py decodes headers into a dictionary (repeated names and bytes that are no UTF-8 are lost) and starts a wait for
-each message. `Wire` hooks in below: it overrides one method and appends to one list. `tests/plugins/nats/test_wire.py`
-notices when a new release changes either.
+each message. `Wire` hooks in below: it takes another parser, overrides one method and appends to one list.
+`tests/plugins/nats/test_wire.py` notices when a new release changes any of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from nats.aio.client import Client
 
 from dragoman.errors import ConnectionLost
+from dragoman_nats.frames import Frames, Sink
 
 #: Bytes queued for the socket at which a sender waits.
 _MUCH: Final = 256 * 1024
-#: Takes subject, reply, raw headers (or None) and data. Called from the read loop: must not block or raise.
-Sink = Callable[[bytes, bytes, bytes | None, bytes], None]
 
 
 class Wire(Client):
@@ -27,6 +26,7 @@ class Wire(Client):
     def __init__(self) -> None:
         super().__init__()
         self._sinks: dict[int, Sink] = {}
+        self._ps = Frames(self, self._sinks)
         self._written: asyncio.Future[None] | None = None
 
     async def attach(self, subject: str, sink: Sink, queue: str = "") -> int:
@@ -51,6 +51,12 @@ class Wire(Client):
         else:
             head = f"HPUB {subject} {reply} {len(headers)} {len(headers) + len(data)}\r\n".encode()
             self._put(b"%b%b%b\r\n" % (head, headers, data))
+
+    def send_each(self, subjects: Iterable[bytes], data: bytes) -> None:
+        """Queue the same data for each of some subjects. Never blocks."""
+        tail = b"  %d\r\n%b\r\n" % (len(data), data)
+        if commands := (tail + b"PUB ").join(subjects):
+            self._put(b"PUB " + commands + tail)
 
     async def written(self) -> None:
         """Where much is queued, wait until it is handed to the socket: the brake on a fast sender."""
