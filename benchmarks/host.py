@@ -154,11 +154,14 @@ async def on_the_embedded(folder: Path, reference: str) -> list[Figure]:
 
 def main() -> None:
     """Measure and print."""
+    from benchmarks.watched import watched
+
     found: list[Figure] = []
     with handler_module() as reference, tempfile.TemporaryDirectory() as folder:
         for concurrency, keys in ((16, 0), (1, 0), (64, 0), (16, 100)):
             found += asyncio.run(on_the_dictionary(concurrency, keys, reference))
         found += asyncio.run(on_the_embedded(Path(folder), reference))
+        found += asyncio.run(watched(reference))
     report("host", found)
 
 

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dragoman.adapter import AdapterType
 from dragoman.errors import ConfigError, DragomanError, Problem
-from dragoman.handlers.handler import Context, Handler, Wanted
+from dragoman.handlers import handler as handlers
+from dragoman.handlers.handler import Handler
 from dragoman.message import Channel, Message, Metadata
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span, TracerProvider
 
@@ -43,10 +47,12 @@ class Traces:
     """
 
     def __init__(self, provider: TracerProvider) -> None:
-        from opentelemetry import propagate, trace  # noqa: PLC0415 - only where traces are wanted
+        from opentelemetry import context, propagate, trace  # noqa: PLC0415 - only where traces are wanted
 
         self._trace = trace
+        self._context = context
         self._propagate = propagate
+        self._carried = propagate.get_global_textmap().fields
         self._tracer = provider.get_tracer("dragoman", __version__)
 
     @contextmanager
@@ -75,27 +81,42 @@ class Traces:
                 self._failed(span, error)
                 raise
 
-    @contextmanager
-    def handling(self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int) -> Iterator[None]:
+    def handling(self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int) -> Span:
         """A span for handling messages, as a child of what their sender did; linked with it for several at once."""
-        origins = [self._propagate.extract(dict(message.metadata)) for message in messages]
         first = messages[0].channel or Channel("?")
         about = _about(type_, first, messages, "process", "process")
-        about |= {"dragoman.handler": handler, "dragoman.attempt": attempt}
-        links = [self._trace.Link(self._trace.get_current_span(origin).get_span_context()) for origin in origins]
-        with self._tracer.start_as_current_span(
+        about["dragoman.handler"], about["dragoman.attempt"] = handler, attempt
+        origins = [self._origin(message) for message in messages]
+        links = []
+        if len(messages) > 1:
+            links = [self._trace.Link(self._trace.get_current_span(one).get_span_context()) for one in origins if one]
+        return self._tracer.start_span(
             f"process {first.name}",
-            context=origins[0] if len(origins) == 1 else None,
+            context=origins[0] if len(messages) == 1 else None,
             kind=self._trace.SpanKind.CONSUMER,
             attributes=about,
-            set_status_on_exception=False,
-            links=[] if len(origins) == 1 else [link for link in links if link.context.is_valid],
-        ) as span:
-            try:
-                yield
-            except BaseException as error:
-                self._failed(span, error)
-                raise
+            links=[link for link in links if link.context.is_valid],
+        )
+
+    def _origin(self, message: Message) -> Context | None:
+        """What a message carries of its sender's trace; None where that is nothing."""
+        for name, _ in message.metadata:
+            if name in self._carried:
+                return self._propagate.extract(dict(message.metadata))
+        return None
+
+    def entered(self, span: Span) -> Token[Context]:
+        """Let what is called from now on belong to a span, until `left`."""
+        return self._context.attach(self._trace.set_span_in_context(span))
+
+    def left(self, span: Span, token: Token[Context], error: BaseException | None = None) -> None:
+        """The end of a span; `error` is what it failed with."""
+        self._context.detach(token)
+        if error is not None:
+            if isinstance(error, Exception):
+                span.record_exception(error)
+            self._failed(span, error)
+        span.end()
 
     def _failed(self, span: Span, error: BaseException) -> None:
         text = str(error) if isinstance(error, DragomanError) else f"{type(error).__name__}: {error}"
@@ -111,12 +132,20 @@ class TracedHandler:
         self._traces = traces
         self._type = type_
 
-    async def handle(self, messages: Sequence[Message], context: Context) -> None:
+    async def handle(self, messages: Sequence[Message], context: handlers.Context) -> None:
         """See `Handler.handle`."""
-        with self._traces.handling(self._type, context.handler, messages, context.attempt):
+        traces, failed = self._traces, None
+        span = traces.handling(self._type, context.handler, messages, context.attempt)
+        token = traces.entered(span)
+        try:
             await self._handler.handle(messages, context)
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            traces.left(span, token, failed)
 
-    async def wanted(self, context: Context) -> Wanted | None:
+    async def wanted(self, context: handlers.Context) -> handlers.Wanted | None:
         """See `Handler.wanted`."""
         return await self._handler.wanted(context)
 
@@ -209,11 +238,12 @@ def _about(
         "messaging.operation.type": kind,
     }
     if len(messages) != 1:
-        return about | {"messaging.batch.message_count": len(messages)}
+        about["messaging.batch.message_count"] = len(messages)
+        return about
     message = messages[0]
     about["messaging.message.body.size"] = len(message.data)
-    named = {
-        "messaging.message.id": message.id,
-        "messaging.message.conversation_id": message.get("correlation-id"),
-    }
-    return about | {attribute: value for attribute, value in named.items() if value is not None}
+    if (id_ := message.id) is not None:
+        about["messaging.message.id"] = id_
+    if (conversation := message.get("correlation-id")) is not None:
+        about["messaging.message.conversation_id"] = conversation
+    return about
