@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 #: Seconds from which on a step is long.
 LONG: Final = 0.002
-#: Steps for which a component is aside at first, and after one on the loop that seems to have been long: there the
-#: clock counts what other processes took, too. In the thread its own time is measured.
+#: Steps for which a component is aside at first, and after one on the loop that seems to have been long: there it is
+#: measured together with what the host did for its message, in the thread by itself.
 _ON_TRIAL: Final = 100
 #: Seconds for which it is aside after a step that surely was long.
 _FOR_NOW: Final = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import sleep
 from collections.abc import Coroutine, Sequence
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
 from dragoman.errors import Trapped
@@ -52,7 +52,7 @@ class Instance:
     """
 
     __slots__ = (
-        "_area", "_bound", "_hurried", "_next", "_operation", "_program", "_result", "_slice", "_store",
+        "_area", "_bound", "_computed", "_hurried", "_next", "_operation", "_program", "_result", "_slice", "_store",
         "broken", "context", "escaped", "handed", "objects", "output", "prepared", "session", "until",
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ class Instance:
         self.objects: dict[int, Any] = {}
         self.session: Any = None
         self.until = 0.0
+        self._computed = thread_time()
         self.handed = 0
         self._slice = _SHORT_SLICE if program.wasi else _SLICE
         self._store: int = capi.store_new(*program.store)
@@ -157,6 +158,7 @@ class Instance:
         """Give the next call its whole budget."""
         if not self.objects:
             self.handed = 0
+        self._computed = thread_time()
         capi.context_yield_interval(self.prepared, _SLICES[_SHORT_SLICE])
         capi.context_fuel(self.prepared, self._program.fuel)
 
@@ -231,7 +233,7 @@ class Instance:
             if done:
                 capi.future_delete(future)
         if monotonic() > self.until + LONG:
-            self._program.aside.suspect()
+            self._look_at_step()
         if not done:
             return future
         if error := WORDS[self._area.error_index]:
@@ -257,17 +259,17 @@ class Instance:
                     # It may have been done without waiting for anything.
                     if monotonic() > self.until:
                         await sleep(0)
-                        self.until = monotonic() + _TURN
+                        self.until, self._computed = monotonic() + _TURN, thread_time()
                 elif slice_ != _SHORT_SLICE or monotonic() > self.until:
                     await self._program.turns.next()
                     if self._hurried or slice_ != self._slice:
                         self._hurried, slice_ = False, self._slice
                         capi.context_yield_interval(self.prepared, _SLICES[slice_])
-                    self.until = monotonic() + _TURN
+                    self.until, self._computed = monotonic() + _TURN, thread_time()
                 if await aside.run(self._poll_freely, future) if aside.maybe and aside.on else poll(future):
                     break
                 if monotonic() > self.until + LONG and not aside.maybe:
-                    aside.suspect()
+                    self._look_at_step()
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
             capi.future_delete(future)
@@ -277,6 +279,12 @@ class Instance:
         if error := WORDS[self._area.error_index]:
             raise self._failure(error)
         self.broken = False
+
+    def _look_at_step(self) -> None:
+        """By the clock a step was long: it was, unless other processes had their turn meanwhile."""
+        before, self._computed = self._computed, thread_time()
+        if self._computed - before > LONG:
+            self._program.aside.suspect()
 
     def _poll_freely(self, future: int) -> bool:
         self.until = monotonic() + _TURN
