@@ -39,6 +39,7 @@ _CONFIG = """
 client = "default"
 subscribe = ["{into}"]
 publish = ["{out}"]
+sends = "{sends}"
 retry = {{ attempts = 1000, backoff = "50ms", max_backoff = "200ms" }}
 [host]
 cache = "{cache}"
@@ -55,7 +56,7 @@ class Case:
         settings: of the client.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], kind: str = "python") -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], kind: str = "python", sends: str = "direct") -> None:
         """`kind` is `python` or `component`; a component sends without the key."""
         mark = uuid4().hex[:6]
         self.settings = settings
@@ -70,7 +71,7 @@ class Case:
             reference = f'component = "{component(f"upper-{self.out}", text)}"'
         lines = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
         self.config.write_text(
-            _CONFIG.format(settings=lines, kind=reference, into=self.into, out=self.out, cache=COMPILED)
+            _CONFIG.format(settings=lines, kind=reference, into=self.into, out=self.out, cache=COMPILED, sends=sends)
         )
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from dragoman.client import Client
 from dragoman.config.load import load
+from dragoman.handlers.component.components import ComponentHandler
 from dragoman.handlers.python import PythonHandler
 from dragoman.host.host import Host
 from dragoman.plugins import load_plugins
@@ -30,33 +31,36 @@ from dragoman.subscription import Subscription
 STEPS: Final = ("received", "called", "confirmed", "returned", "settled")
 #: What is called in each step, and whether the step is before the call or after it.
 _CALLS: Final = {
-    "received": (Subscription, "receive", "after"),
-    "called": (PythonHandler, "handle", "before"),
-    "confirmed": (Client, "publish", "after"),
-    "returned": (PythonHandler, "handle", "after"),
-    "settled": (Subscription, "settle", "after"),
+    "received": ((Subscription,), "receive", "after"),
+    "called": ((PythonHandler, ComponentHandler), "handle", "before"),
+    "confirmed": ((Client,), "publish", "after"),
+    "returned": ((PythonHandler, ComponentHandler), "handle", "after"),
+    "settled": ((Subscription,), "settle", "after"),
 }
 
 
 def arm(step: str, number: int) -> None:
     """Let this process kill itself at that step."""
-    owner, name, when = _CALLS[step]
-    call: Callable[..., Awaitable[Any]] = getattr(owner, name)
+    owners, name, when = _CALLS[step]
     numbers = count(1)
 
     def die_if_due() -> None:
         if next(numbers) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def armed(*arguments: Any, **more: Any) -> Any:
-        if when == "before":
-            die_if_due()
-        result = await call(*arguments, **more)
-        if when == "after":
-            die_if_due()
-        return result
+    def armed(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def calling(*arguments: Any, **more: Any) -> Any:
+            if when == "before":
+                die_if_due()
+            result = await call(*arguments, **more)
+            if when == "after":
+                die_if_due()
+            return result
 
-    setattr(owner, name, armed)
+        return calling
+
+    for owner in owners:
+        setattr(owner, name, armed(getattr(owner, name)))
 
 
 async def main(path: str, *step: str) -> None:

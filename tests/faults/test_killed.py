@@ -43,10 +43,14 @@ async def test_killed_ten_times_in_the_middle_of_five_thousand(tmp_path: Path, k
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_between_two_steps(tmp_path: Path, step: str) -> None:
-    """Wherever it happens; what was handled and not settled comes again, and is not lost."""
+@pytest.mark.parametrize("kind", ["python", "component"])
+async def test_killed_between_two_steps(tmp_path: Path, step: str, kind: str) -> None:
+    """Wherever it happens; what was handled and not settled comes again, and is not lost.
+
+    What the handler sends for a message is there if its message was accepted, and in the order of its key.
+    """
     chance = random.Random(f"{SEED} {step}")
-    case = Case(tmp_path, {"adapter": "embedded", "path": str(tmp_path / "log.db"), "poll": "100ms"})
+    case = Case(tmp_path, {"adapter": "embedded", "path": str(tmp_path / "log.db"), "poll": "100ms"}, kind)
     async with gathering(case) as (client, found):
         stored = await publish(client, case.into, range(300))
         numbers = [1, chance.randrange(2, 5 if step in ("received", "settled") else 150)]
