@@ -1,5 +1,6 @@
 """Each folder in `wit/` is a complete WIT package, and says what the host provides."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dragoman.handlers.component.generations import core, events, formats, topic
 from dragoman.handlers.component.generations.generation import Generation, InterfaceName
 from dragoman.handlers.component.inspection import inspect
 from tests.guests.build import COMPILED, ROOT, guest
+from tests.guests.projects import run
 
 WIT = ROOT / "wit"
 #: Every package with its worlds, each with the interfaces that it imports.
@@ -48,6 +50,37 @@ def test_every_world_gives_bindings(package: str, world: str, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     names = {path.stem for path in (tmp_path / world / "wit_world" / "imports").glob("*.py")} - {"__init__"}
     assert names == set(WORLDS[package][world].split())
+
+
+#: Of each world that exports a handler: the generation that a component of it is recognised as.
+HANDLERS = {
+    (package, world): package.partition("/")[0]
+    for package, worlds in WORLDS.items()
+    for world in worlds
+    if not world.startswith("imports")
+}
+
+
+@pytest.mark.parametrize(("package", "world"), HANDLERS)
+def test_a_component_of_every_world_is_recognised(package: str, world: str, tmp_path: Path) -> None:
+    """One without anything in it, by wasm-tools: it imports and exports all that there is, and the host has it all."""
+    made = tmp_path / "guest.wasm"
+    for step in (["embed", WIT / package, "--world", world, "--dummy"], ["new", made]):
+        run(tmp_path, "c", "wasm-tools", "component", *step, "-o", made)
+    found = inspect(made, cache=COMPILED)
+    assert (found.generation, found.problems) == (HANDLERS[package, world], ())
+
+
+@pytest.mark.parametrize("package", WORLDS)
+def test_every_package_is_read_by_other_tools(package: str, tmp_path: Path) -> None:
+    """wasm-tools reads it, and what it prints again; `DRAGOMAN_WIT_BINDGEN` names a wit-bindgen to try, too."""
+    printed = run(tmp_path, "c", "wasm-tools", "component", "wit", WIT / package)
+    (tmp_path / "again.wit").write_text(printed)
+    assert run(tmp_path, "c", "wasm-tools", "component", "wit", tmp_path / "again.wit") == printed
+    if generator := os.environ.get("DRAGOMAN_WIT_BINDGEN"):
+        for world in WORLDS[package]:
+            for language in ("rust", "c", "cpp", "go", "moonbit"):
+                run(tmp_path, "c", generator, language, WIT / package, "--world", world, "--out-dir", tmp_path / world)
 
 
 def test_no_package_is_left_out() -> None:
