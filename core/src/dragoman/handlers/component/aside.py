@@ -36,22 +36,28 @@ class Aside:
         maybe: False where it is certainly not, which is all that a quick call looks at.
     """
 
-    __slots__ = ("_closed", "_left", "_running", "_thread", "_until", "maybe")
+    __slots__ = ("_closed", "_idle", "_left", "_running", "_thread", "_until", "maybe")
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
         self._closed = False
         self._running = 0
+        self._idle = asyncio.Event()
         self._left = _ON_TRIAL
         self._until = 0.0
         self.maybe = True
 
-    @property
-    def on(self) -> bool:
-        """Whether its next step is to be taken aside. To be asked on the loop."""
-        if self.maybe and not self._running and self._left <= 0 and monotonic() > self._until:
-            self.maybe = False
-            self._rest()
+    async def on(self) -> bool:
+        """Whether its next step is to be taken aside. To be asked on the loop, where `maybe` says so.
+
+        Where it comes back, nobody joins those that are in the thread: it waits until they are done.
+        """
+        while self.maybe and self._left <= 0 and monotonic() > self._until:
+            if self._running:
+                await self._idle.wait()
+            else:
+                self.maybe = False
+                self._rest()
         return self.maybe
 
     def suspect(self) -> None:
@@ -63,6 +69,7 @@ class Aside:
         """Do it in the thread. When cancelled it ends only when `work` has, or will never begin."""
         self._running += 1
         self._left -= 1
+        self._idle.clear()
         try:
             doing = self._submit(self._timed, work, args)
             over = _told(doing)
@@ -81,6 +88,8 @@ class Aside:
             return result
         finally:
             self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     def _timed(self, work: Callable[..., T], args: Sequence[Any]) -> T:
         began = thread_time()

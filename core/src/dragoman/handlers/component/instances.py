@@ -94,7 +94,7 @@ class Instance:
         """Begin to start; the call that is left for `drive`, or 0 if it is done, as it mostly is. Raises as `start`."""
         linker, component = self._program.code
         future = capi.instantiate(linker, self.prepared, component, self._area.instance, self._area.error)
-        if self._program.aside.maybe and self._program.aside.on:
+        if self._program.aside.maybe:
             self._ready()
             return int(future)
         return self._advance(future)
@@ -115,7 +115,7 @@ class Instance:
             WORDS[value_at] = 0
         value = _NOTHING
         try:
-            if aside.maybe and aside.on:
+            if aside.maybe and await self._is_aside():
                 await aside.run(self._write, export, values)
                 self._ready()
                 await self.drive(self._called(export, len(values)))
@@ -128,7 +128,7 @@ class Instance:
                     await self.drive(future)
             if export.read is None:
                 value = None
-            elif aside.maybe and aside.on:
+            elif aside.maybe and await self._is_aside():
                 value = await aside.run(export.read, self, result)
             else:
                 value = export.read(self, result)
@@ -256,29 +256,43 @@ class Instance:
             while True:
                 if self._operation is not None:
                     await self._operate()
-                    # It may have been done without waiting for anything.
-                    if monotonic() > self.until:
-                        await sleep(0)
-                        self.until, self._computed = monotonic() + _TURN, thread_time()
                 elif slice_ != _SHORT_SLICE or monotonic() > self.until:
                     await self._program.turns.next()
                     if self._hurried or slice_ != self._slice:
                         self._hurried, slice_ = False, self._slice
                         capi.context_yield_interval(self.prepared, _SLICES[slice_])
-                    self.until, self._computed = monotonic() + _TURN, thread_time()
-                if await aside.run(self._poll_freely, future) if aside.maybe and aside.on else poll(future):
+                    self._have_turn()
+                if aside.maybe and await self._is_aside():
+                    if await aside.run(self._poll_freely, future):
+                        break
+                elif poll(future):
                     break
-                if monotonic() > self.until + LONG and not aside.maybe:
+                elif monotonic() > self.until + LONG:
                     self._look_at_step()
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
             capi.future_delete(future)
-            if self._operation is not None:  # cancelled while the guest got so far aside
-                self._operation.close()
-                self._operation = None
+            self._computed = thread_time()
+            self._drop_operation()
         if error := WORDS[self._area.error_index]:
             raise self._failure(error)
         self.broken = False
+
+    def _drop_operation(self) -> None:
+        """There is one where the call was cancelled while the guest got so far aside."""
+        if self._operation is not None:
+            self._operation.close()
+            self._operation = None
+
+    async def _is_aside(self) -> bool:
+        """Whether the next step is to be taken aside. Where it is not, this may have waited for those that were."""
+        taken = await self._program.aside.on()
+        if not taken:
+            self._have_turn()
+        return taken
+
+    def _have_turn(self) -> None:
+        self.until, self._computed = monotonic() + _TURN, thread_time()
 
     def _look_at_step(self) -> None:
         """By the clock a step was long: it was, unless other processes had their turn meanwhile."""
@@ -297,11 +311,15 @@ class Instance:
         write, place = self._result
         if write is not None:
             aside = self._program.aside
-            if aside.maybe and aside.on:
+            if aside.maybe and await self._is_aside():
                 await aside.run(write, self, place, value)
             else:
                 write(self, place, value)
         WORDS[self._area.done_index] = 1
+        # It may have been done without waiting for anything.
+        if monotonic() > self.until:
+            await sleep(0)
+            self._have_turn()
 
     def _failure(self, error: int) -> BaseException:
         escaped, self.escaped = self.escaped, None
