@@ -124,6 +124,13 @@ async def _receive_greeting(client: Client, counters: Counters) -> None:
     await until(lambda: counters.handled == start + sent + 1, 60)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_is_built_as_any_guest_of_its_language(language: str) -> None:
+    """Its script is that of `examples/guests`, so that either folder can be copied by itself: all but the world."""
+    scripts = [(folder / language / "build.py").read_text() for folder in (SEED.parent, SEED)]
+    assert scripts[1] == scripts[0].replace('WORLD = "messaging-core"', 'WORLD = "messaging"')
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_in_the_repository_is_what_its_sources_give(language: str, tmp_path: Path) -> None:
