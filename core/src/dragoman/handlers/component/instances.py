@@ -111,7 +111,9 @@ class Instance:
             capi.instance_function(area.instance, self.prepared, export.index, area.function)
             self._bound = export
         result, place = area.index + RESULT, area.index + ARGUMENTS
-        for value_at in range(result, place + VALUE * len(values), VALUE):
+        used = range(place, place + VALUE * len(values), VALUE)
+        WORDS[result] = 0
+        for value_at in used:
             WORDS[value_at] = 0
         value = _NOTHING
         try:
@@ -120,11 +122,9 @@ class Instance:
                 self._ready()
                 await self.drive(self._called(export, len(values)))
             else:
-                for write, argument in zip(export.writers, values, strict=True):
-                    write(self, place, argument)
-                    place += VALUE
-                future = self._called(export, len(values))
-                if self._advance(future):
+                for write, value_at, argument in zip(export.writers, used, values, strict=True):
+                    write(self, value_at, argument)
+                if future := self._advance(self._called(export, len(values))):
                     await self.drive(future)
             if export.read is None:
                 value = None
@@ -136,7 +136,7 @@ class Instance:
         finally:
             if value is not None or not export.light:
                 capi.value_delete(result << 3)
-            for value_at in range(result + VALUE, result + VALUE * (1 + len(values)), VALUE):
+            for value_at in used:
                 capi.value_delete(value_at << 3)
 
     def _called(self, export: Export, values: int) -> int:

@@ -162,7 +162,8 @@ class Entry:
             Rejected: one that says that no further try is wanted.
             Trapped: it trapped.
         """
-        for part in (messages,) if self._batches else [(message,) for message in messages]:
+        whole = self._batches or len(messages) == 1
+        for part in (messages,) if whole else [(message,) for message in messages]:
             instance.session = session = self._session(context, part)
             result = await instance.call(self._handle, session.argument())
             if isinstance(result, Err):
