@@ -121,8 +121,10 @@ def test_the_folder_and_the_key_are_for_the_user_alone(compiles: Compiles, data:
 
 
 @pytest.mark.parametrize("opened", ["folder", "key", "linked"])
-def test_a_cache_that_others_may_write_to_is_not_used(compiles: Compiles, data: bytes, opened: str) -> None:
-    """It costs the time to compile, nothing else."""
+def test_a_cache_that_others_may_write_to_is_not_used(
+    compiles: Compiles, data: bytes, opened: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs the time to compile, nothing else; and it is told, once, with what to do."""
     compiles(data)
     key = compiles.folder / "key"
     if opened == "folder":
@@ -134,6 +136,9 @@ def test_a_cache_that_others_may_write_to_is_not_used(compiles: Compiles, data: 
         key.symlink_to(compiles.folder / "moved")
     assert compiles(data) == 1
     assert compiles(data) == 1
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "each start compiles them anew" in line
+    assert f"make {compiles.folder} a folder of this user alone, with the mode 700" in line
 
 
 def test_a_broken_key_is_replaced(compiles: Compiles, data: bytes) -> None:

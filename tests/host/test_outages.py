@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter, defaultdict
 
 import pytest
@@ -16,6 +17,7 @@ from dragoman.errors import (
     TimedOut,
 )
 from dragoman.handlers.handler import Context
+from dragoman.host.source import Source
 from dragoman.message import Message
 from tests.dictionary.broker import Broker
 from tests.host.running import put, running, until
@@ -69,6 +71,33 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_lost(caplog: pytest
     assert sorted(seen) == bodies(400)
     assert sum(seen.values()) - 400 <= 3 * broker.most_held
     assert len([record for record in caplog.records if "can't receive" in record.getMessage()]) == 3
+
+
+@pytest.mark.parametrize("dead_letter", ["dead", None])
+async def test_what_fails_after_its_subscription_was_lost_is_not_remembered(dead_letter: str | None) -> None:
+    """It comes again as another delivery; nobody would ever ask for the first one."""
+    broker, go, tries = Broker(), asyncio.Event(), Counter[bytes]()
+    put(broker, *bodies(20))
+
+    async def work(message: Message, context: Context) -> None:
+        tries[message.data] += 1
+        if tries[message.data] == 1:
+            await go.wait()
+            raise RuntimeError("too late")
+
+    settings = {"dead_letter": dead_letter} if dead_letter else {}
+    async with running(broker, work, concurrency=40, retry={"attempts": 5, "backoff": "1ms"}, **settings) as host:
+        await until(lambda: len(tries) == 20)
+        broker.drop()
+        await until(lambda: broker.calls["subscribe"] == 2)
+        go.set()
+        await until(lambda: len(broker.accepted("in")) == 20)
+        counters = host.counters["work"]
+        await until(lambda: counters.failed == 20 and not counters.waiting)
+        sources = [one for one in gc.get_objects() if isinstance(one, Source) and one._counters is counters]
+        await until(lambda: not any(one.failures for one in sources))
+        assert len(sources) == 1
+    assert sorted(broker.accepted("in")) == bodies(20)
 
 
 async def test_order_holds_across_lost_connections() -> None:

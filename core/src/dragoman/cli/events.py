@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from dragoman.cli.view import Rates
+from dragoman.cli.writer import Writer
 from dragoman.host.counters import Counters
 from dragoman.host.workers.supervisor import WorkerState
 
@@ -26,6 +26,7 @@ class Events:
         self.interval = interval
         self._clean = clean
         self._rates = Rates()
+        self._writer = Writer(self._dropped)
 
     def log(self, record: logging.LogRecord) -> None:
         """A line of the log, with what its author added, such as the handler."""
@@ -59,13 +60,20 @@ class Events:
         return {name: asdict(self._rates.figures(prefix + name, one)) for name, one in counters.items()}
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Wait until everything is printed, for two seconds at most."""
+        self._writer.close()
 
     def _print(self, event: str, about: Mapping[str, Any], when: float | None = None) -> None:
+        self._writer.write(self._line(event, about, when))
+
+    def _dropped(self, lines: int) -> str:
+        text = f"{lines:,} lines were left out: whoever reads this output is too slow"
+        return self._line("log", {"level": "warning", "logger": "dragoman.cli", "message": text, "lines": lines})
+
+    def _line(self, event: str, about: Mapping[str, Any], when: float | None = None) -> str:
         moment = datetime.now(UTC) if when is None else datetime.fromtimestamp(when, UTC)
         line = {"time": moment.isoformat(timespec="milliseconds"), "event": event, **self._cleaned(about)}
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
+        return json.dumps(line) + "\n"
 
     def _cleaned(self, value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dragoman.cli.view import Figures, Rates
+from dragoman.cli.writer import Writer
 from dragoman.host.counters import Counters
 from dragoman.host.workers.supervisor import WorkerState
 
@@ -43,7 +46,8 @@ class Live:
         """Shows every text as `clean` returns it."""
         self._clean = clean
         self.interval = _INTERVAL
-        self._console = Console()
+        self._writer = Writer(lambda count: f"{count:,} lines were left out: the terminal stood still\n")
+        self._console = Console(file=_Terminal(self._writer))
         self._live = RichLive(console=self._console, auto_refresh=False)
         self._rates = Rates()
 
@@ -91,6 +95,31 @@ class Live:
         """The table stays as it was last drawn; the cursor is back."""
         if self._live.is_started:
             self._live.stop()
+        self._writer.close()
+
+
+class _Terminal(io.StringIO):
+    """The terminal as rich sees it: what is written is shown when it is flushed, and nobody waits for that."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def isatty(self) -> bool:
+        """As standard output."""
+        return sys.stdout.isatty()
+
+    def fileno(self) -> int:
+        """As standard output."""
+        return sys.stdout.fileno()
+
+    def flush(self) -> None:
+        """Let it be written."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        if text:
+            self._writer.write(text)
 
 
 def _table(figures: Mapping[str, Figures], width: int) -> Table:

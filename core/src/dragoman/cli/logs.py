@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dragoman.cli.floods import Floods
 from dragoman.cli.view import View
 
 
 @contextmanager
 def logged(view: View, level: str) -> Iterator[None]:
-    """Inside the block every log record of the process goes to the view.
+    """Inside the block every log record of the process goes to the view; of failed tries only as many as one can read.
 
     Of other libraries only warnings do, unless the level is `debug`.
     """
@@ -24,6 +25,7 @@ def logged(view: View, level: str) -> Iterator[None]:
     try:
         yield
     finally:
+        handler.close()
         root.removeHandler(handler)
         root.setLevel(before[0])
         ours.setLevel(before[1])
@@ -32,12 +34,17 @@ def logged(view: View, level: str) -> Iterator[None]:
 class _ToView(logging.Handler):
     def __init__(self, view: View) -> None:
         super().__init__()
-        self._view = view
+        self._floods = Floods(view.log)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._view.log(record)
+            self._floods.log(record)
         except BrokenPipeError:
             raise
         except Exception:  # noqa: BLE001 - a record that can't be written must not end what logged it
             self.handleError(record)
+
+    def close(self) -> None:
+        """Show what was only counted so far."""
+        self._floods.close()
+        super().close()

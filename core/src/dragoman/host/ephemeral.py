@@ -136,12 +136,16 @@ class Ephemeral:
         """This became of it. Never blocks."""
         if delivery in self._settling.unsettled:
             self._settling.soon(delivery, outcome)
+        else:  # its subscription was lost
+            self.failures.pop(delivery, None)
 
     def give_back(self, delivery: Delivery, delay: float = 0.0) -> None:
         """It goes back to the broker. Never blocks."""
         if delivery in self._settling.unsettled:
             self._settling.soon(delivery, Release(delay) if delay else RELEASE)
             self._counters.released += 1
+        else:
+            self.failures.pop(delivery, None)
 
     def wait(self, delivery: Delivery, seconds: float, then: Callable[[Any, Delivery], None]) -> None:  # noqa: ARG002 - as a source
         """It is to be tried again: the broker keeps it meanwhile, for that long where it can. Never blocks."""

@@ -85,6 +85,8 @@ class Source:
         """This became of the delivery, and these go out with it; the next of its lane may be handled. Never blocks."""
         if delivery in self.unsettled:
             self._settling.soon(delivery, outcome, sends)
+        else:  # its subscription was lost: what was noted of it since is of no use
+            self.failures.pop(delivery, None)
         if (following := self._lanes.leave(delivery)) is not None:
             self._work.offer(self, (following,))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -22,6 +23,7 @@ from dragoman.version import __version__
 
 #: How many compiled components are kept; the ones that were used longest ago go first.
 _KEPT: Final = 64
+_LOG: Final = logging.getLogger(__name__)
 _SUFFIX: Final = ".compiled"
 _KEY_BYTES: Final = 32
 _CHUNK: Final = 1 << 20
@@ -42,11 +44,12 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._told = False
 
     def component(self, engine: Engine, data: bytes, build: Callable[[], int]) -> int:
         """A compiled component in the C API. Blocks, up to seconds where it has to be compiled.
 
-        A folder that can't be used costs the time to compile, nothing else.
+        A folder that can't be used costs the time to compile, nothing else; it is told once.
 
         Args:
             engine: what it is for.
@@ -61,9 +64,21 @@ class Cache:
         if (found := self._load(engine, name)) is not None:
             return found
         component = build()
-        with contextlib.suppress(OSError):
+        try:
             self._store(name, engine.serialized(component))
+        except OSError as error:
+            self._tell(error)
         return component
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            self._told = True
+            _LOG.warning(
+                "compiled components can't be kept, so each start compiles them anew: %s (make %s a folder of this user"
+                " alone, with the mode 700, or name another one in `host.cache`)",
+                error.strerror or error,
+                self._folder,
+            )
 
     def _load(self, engine: Engine, name: str) -> int | None:
         try:
