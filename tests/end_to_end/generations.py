@@ -231,6 +231,7 @@ class Guest:
         collected: what came to `out`, `dead`, `answers` and `forbidden`.
         into: the channel that the guest hears.
         more: another one that it may hear.
+        late: a third one.
         out: one that it may send to.
         dead: where its dead letters go.
         forbidden: one that it may neither hear nor send to.
@@ -242,13 +243,13 @@ class Guest:
 
     def __init__(self, says: Says, *, marked: bool = True) -> None:
         """Without a mark the channels are `in`, `answers` and so on, as for a guest that can't be told their names."""
-        names = ("in", "more", "out", "dead", "forbidden", "questions", "silent", "answers")
+        names = ("in", "more", "late", "out", "dead", "forbidden", "questions", "silent", "answers")
         mark = f"-{uuid4().hex[:8]}" if marked else ""
         self.says = says
         self.received = 0
-        self.into, self.more, self.out, self.dead, self.forbidden, self.questions, self.silent, self.answers = (
-            name + mark for name in names
-        )
+        channels = [name + mark for name in names]
+        self.into, self.more, self.late, self.out, self.dead, self.forbidden, *others = channels
+        self.questions, self.silent, self.answers = others
         if says.asks_where_it_hears:
             self.questions = self.into
         self.client: Client
@@ -275,9 +276,9 @@ class Guest:
             yield self
 
     async def _handler(self) -> dict[str, Any]:
-        hears = {"listen": [self.into, self.more]} if self.says.wants else {"subscribe": [self.into]}
+        hears = {"listen": [self.into, self.more, self.late]} if self.says.wants else {"subscribe": [self.into]}
         if self.says.changes:
-            hears["listen"] = [self.into, self.more]
+            hears["listen"] = [self.into, self.more, self.late]
         return {
             "component": await asyncio.to_thread(self.says.build, self.says.guest),
             "client": "default",

@@ -10,6 +10,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -146,6 +147,24 @@ async def receives_and_settles(guest: Guest) -> None:
     await guest.idle()
 
 
+async def says_more_to_the_broker(guest: Guest, extensions: Extensions) -> None:
+    """Extensions reach the adapter, which knows them; unknown and wrong ones are the guest's error."""
+    says, update = guest.says, {"do": "update", "channels": [guest.into, guest.late]}
+    for wrong in ({"nonsense": "1"}, extensions.wrong):
+        for name in wrong:
+            answer = await guest.answer({**update, "extensions": wrong, "catch": True})
+            assert name in answer["text"], answer
+    sent = [says.send(guest.out, f"late {number}") for number in range(3)]
+    before, after = sent[: extensions.skips], sent[extensions.skips :]
+    for order in (*before, *(after if before else ())):
+        await guest.order(order, guest.late)
+    assert await guest.answer({**update, "extensions": extensions.right}) is None
+    for order in () if before else after:
+        await guest.order(order, guest.late)
+    await guest.collected.all(guest.out, [f"late {number}" for number in range(extensions.skips, 3)])
+    assert sum(f"late {number}" in guest.collected.times(guest.out) for number in range(3)) == len(after)
+
+
 async def settles_a_batch(guest: Guest) -> None:
     """A batch is one call, and each message of it is settled by itself: completed, abandoned, or by the call's end."""
     answers = guest.collected.messages[guest.answers]
@@ -173,7 +192,22 @@ async def hears_nothing_again(guest: Guest) -> None:
     assert not guest.collected.messages[guest.dead]
 
 
-async def does_all(guest: Guest, *, receives: bool = True) -> None:
+@dataclass(frozen=True)
+class Extensions:
+    """A broker's own settings for subscriptions.
+
+    Attributes:
+        right: ones that it knows.
+        wrong: one with a value that it does not take.
+        skips: how many messages a new subscription of `right` does not see.
+    """
+
+    right: Mapping[str, str]
+    wrong: Mapping[str, str]
+    skips: int = 0
+
+
+async def does_all(guest: Guest, extensions: Extensions, *, receives: bool = True) -> None:
     """All that its generation can say, and nothing is taken for an outage."""
     for case in (delivers_and_sends, fails, traps, is_refused):
         await case(guest)
@@ -181,6 +215,8 @@ async def does_all(guest: Guest, *, receives: bool = True) -> None:
         await receives_and_settles(guest)
     if guest.says.changes:
         await changes_what_it_hears(guest)
+    if guest.says.receives:
+        await says_more_to_the_broker(guest, extensions)
     if guest.says.asks(guest.questions, guest.silent):
         await asks_and_answers(guest)
     await guest.idle()
@@ -238,6 +274,8 @@ class OnEachBroker:
     server: str | None = None
     #: Whether the guest receives by itself.
     receives = True
+    #: Of a subscription.
+    extensions = Extensions({}, {})
 
     @pytest.fixture
     def settings(self, request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, Any]:
@@ -253,7 +291,7 @@ class OnEachBroker:
     ) -> None:
         """See the functions above; one host and one guest do it all."""
         async with Guest(GENERATIONS[generation]).running(settings) as guest:
-            await does_all(guest, receives=self.receives)
+            await does_all(guest, self.extensions, receives=self.receives)
 
     async def batches(self, settings: Mapping[str, Any]) -> None:
         """See the functions above; for the brokers on which it is tested."""
@@ -301,7 +339,7 @@ class TestEmbedded(OnEachBroker):
     async def test_an_older_form_does_all_that_it_can_say(self, form: str, settings: Mapping[str, Any]) -> None:
         """See the functions above: what differs is how the form says it."""
         async with Guest(OLDER[form], marked=False).running(settings) as guest:
-            await does_all(guest)
+            await does_all(guest, self.extensions)
 
     @pytest.mark.timeout(180)
     async def test_a_batch_is_settled_message_by_message(self, settings: Mapping[str, Any]) -> None:
@@ -314,6 +352,7 @@ class TestKafka(OnEachBroker):
     """On Apache Kafka."""
 
     server = "kafka"
+    extensions = Extensions({"offsets": "0:2"}, {"isolation.level": "none"}, skips=2)
     receives = False  # it takes 20 s, for the group settles anew; the guest of seed 004 does it there
 
     @pytest.mark.timeout(180)
@@ -327,6 +366,7 @@ class TestRabbitMQ(OnEachBroker):
     """On RabbitMQ, for AMQP."""
 
     server = "rabbitmq"
+    extensions = Extensions({"priority": "5"}, {"priority": "high"})
 
 
 @pytest.mark.usefixtures("mosquitto")
@@ -334,6 +374,7 @@ class TestMosquitto(OnEachBroker):
     """On mosquitto, for MQTT."""
 
     server = "mosquitto"
+    extensions = Extensions({"qos": "1", "retain-handling": "2"}, {"qos": "7"})
 
 
 @pytest.mark.usefixtures("nats")
@@ -341,3 +382,4 @@ class TestNats(OnEachBroker):
     """On JetStream of NATS."""
 
     server = "nats"
+    extensions = Extensions({"ack-wait": "20"}, {"max-deliver": "often"})
