@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from itertools import count
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
 import pytest
 
 from dragoman.errors import ComponentError
-from dragoman.handlers.component import capi
+from dragoman.handlers.component import apart, capi
 from dragoman.handlers.component.components import Components
 from tests.component.harness import longest_stall, opened
 from tests.dictionary.broker import Broker
@@ -61,7 +63,7 @@ SYSTEM = {
 }
 
 
-async def _beside(guest: str, order: bytes, expected: str | None) -> str | None:
+async def _beside(guest: str | Path, order: bytes, expected: str | None) -> str | None:
     """Let a guest do it three times beside a busy neighbour; the reason on its dead letters."""
     settings: dict[str, Any] = {"deadline": "400ms" if expected and ENDLESS in expected else "30s"}
     if expected == "limits.memory":
@@ -86,8 +88,8 @@ async def _beside(guest: str, order: bytes, expected: str | None) -> str | None:
 
     stall = await longest_stall(running := asyncio.create_task(run()))
     running.result()
-    # What the guest itself managed to send before its end is three bytes of its own.
-    sent = Counter(body for body in broker.data("out") if body != b"out")
+    # What the guest itself managed to send before its end is three bytes of its own, or what it was given.
+    sent = Counter(body for body in broker.data("out") if body != b"out" and not body.startswith(order))
     assert sent == Counter(good)
     assert stall < STALL
     letters = broker.messages("dead")
@@ -172,6 +174,62 @@ async def test_a_guest_never_starts_that_takes_for_ever_to_start(components: Com
     assert await longest_stall(starting) < STALL
     with pytest.raises(ComponentError, match=r"its start takes longer than its deadline of 0.2 s"):
         starting.result()
+
+
+def _nested(depth: int) -> str:
+    """Each level holds the one below twice, so the whole is two to the power of that."""
+    if not depth:
+        return "(component $c)"
+    return f"(component $c {_nested(depth - 1)} (instance (instantiate $c)) (instance (instantiate $c)))"
+
+
+def _tangled(steps: int) -> str:
+    """A loop in which any of two thousand variables may come from any step."""
+    assign = "(if (local.get 0) (then (local.set {} (i32.add (local.get {}) (i32.const 1)))))"
+    body = "".join(assign.format(step % 2000 + 1, step * 7 % 2000 + 1) for step in range(steps))
+    return f"(core module (func (param i32) {'(local i32) ' * 2000} (loop $more {body} (br_if $more (local.get 0)))))"
+
+
+@pytest.mark.parametrize(
+    ("bomb", "bounds", "told"),
+    [
+        (f"{_nested(40)} (instance (instantiate $c))", (150, 2**29), "more than 0.5 GiB of memory to compile"),
+        (_tangled(7_000), (1, 2**32), "more than 1 s of processor time to compile"),
+    ],
+    ids=["memory", "time"],
+)
+async def test_a_component_that_takes_too_much_to_compile_is_a_mistake(
+    components: Components, monkeypatch: pytest.MonkeyPatch, bomb: str, bounds: tuple[int, int], told: str
+) -> None:
+    """A kilobyte that takes all memory, or a hundred that take a minute: a process of its own has bounds for both."""
+    monkeypatch.setattr(apart, "SECONDS", bounds[0])
+    monkeypatch.setattr(apart, "MEMORY", bounds[1])
+    whole = source("noop").replace("(component", f"(component {bomb}", 1)
+    starting = asyncio.create_task(opened(components, component("bomb", whole)))
+    assert await longest_stall(starting) < STALL
+    with pytest.raises(ComponentError, match=told):
+        starting.result()
+
+
+def _endless(guest: str, where: str) -> str:
+    """A guest whose own part in a call of the host, or after its own call, never ends."""
+    forever = "(loop $ever (br $ever)) (unreachable)"
+    text = source(guest)
+    if where == "realloc":
+        found = re.search(r'\(func \(export "realloc"\)[^\n]*\(result i32\)(\s*\(local [^)]*\))?', text)
+    else:
+        found = re.search(r'\(func \(export "handled"\) \(param i32\)', text)
+    assert found
+    return f"{text[: found.end()]} {forever} {text[found.end() :]}"
+
+
+@pytest.mark.parametrize(
+    ("guest", "where"), [("hostile", "realloc"), ("upper-wasmcloud", "realloc"), ("upper-wasmcloud", "post-return")]
+)
+async def test_a_guest_that_never_gives_memory_or_never_tidies_up_has_its_deadline(guest: str, where: str) -> None:
+    """The engine calls it in the middle of a call of the host, before its handler, or after it; others go on."""
+    path = component(f"endless-{guest}-{where}", _endless(guest, where))
+    assert await _beside(path, b"K", ENDLESS) == ENDLESS
 
 
 @pytest.mark.parametrize(

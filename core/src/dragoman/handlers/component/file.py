@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from dragoman.errors import ComponentError
-from dragoman.handlers.component.bodies import wrapped
+from dragoman.handlers.component import apart
 from dragoman.handlers.component.cache import Cache
 from dragoman.handlers.component.engine import Engine
 
@@ -17,6 +16,8 @@ _MODULE: Final = b"\x01\0\0\0"
 _COMPONENT: Final = b"\x0d\0\x01\0"
 #: What the compiler says of a component that needs the asynchronous component model.
 _ASYNCHRONOUS: Final = "component model async"
+#: Bytes of a file: more than any toolchain makes.
+_MOST: Final = 256 * 2**20
 
 
 def read(path: Path) -> bytes:
@@ -26,12 +27,15 @@ def read(path: Path) -> bytes:
         ComponentError: there is no such file, or it is something else.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST + 1)
     except FileNotFoundError:
         raise ComponentError("there is no such file") from None
     except OSError as error:
         raise ComponentError(f"the file can't be read: {error.strerror}") from error
     expected = "a WebAssembly component"
+    if len(data) > _MOST:
+        raise ComponentError("the file is too large", expected=f"at most {_MOST // 2**20} MiB")
     if data[:4] != _MAGIC:
         is_text = data.lstrip()[:1] in (b"(", b";")
         hint = "it looks like WebAssembly text; `wasm-tools parse` makes a binary of it" if is_text else None
@@ -53,11 +57,7 @@ def compiled(engine: Engine, cache: Cache, data: bytes, compiling: Callable[[], 
 
     def build() -> int:
         compiling()
-        wrapper = wrapped(engine, data)
-        with contextlib.suppress(ComponentError):
-            if wrapper is not None:
-                return engine.compile(wrapper)
-        return engine.compile(data)
+        return apart.compile_here(engine, data) if apart.is_small(data) else apart.compiled(engine, data)
 
     try:
         return cache.component(engine, data, build)
