@@ -19,6 +19,7 @@ _LONG: Final = (
     "test_guests",
     "test_examples",
     "test_docs",
+    "test_testing",
     "test_killed",
     "tests/servers",
     "test_write_an_adapter",

@@ -37,7 +37,7 @@ Reader = subscription.Reader
 class Impatient(Local):
     """The template's broker, for adapters that are wrong: nobody waits long for what never comes."""
 
-    patience = 1.0
+    patience = 2.0
     quiet = 0.1
 
 

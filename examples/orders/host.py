@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 #: The counters of each handler, by the names that `dragoman run --json` gives them.
 Counters = dict[str, dict[str, Any]]
 #: Seconds without any progress after which something is wrong.
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 
 
 class HostProcess:

@@ -100,6 +100,7 @@ class OnEachBroker:
         batch = {"size": 5, "wait": "2s"}
         async with guest.running(settings, batch=batch):
             await settles_a_batch(guest)
+            await guest.idle()  # an answer goes out before its message is settled
         async with guest.running(settings, batch=batch):
             await hears_nothing_again(guest)
 
