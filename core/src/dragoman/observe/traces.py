@@ -70,16 +70,18 @@ class Traces:
             return
         about = _about(type_, channel, messages, operation, "create" if operation == "create" else "send")
         kind = self._trace.SpanKind.PRODUCER
-        with self._tracer.start_as_current_span(
-            f"{operation} {channel.name}", kind=kind, attributes=about, set_status_on_exception=False
-        ) as span:
+        span = self._tracer.start_span(f"{operation} {channel.name}", kind=kind, attributes=about)
+        token = self.entered(span)
+        failed: BaseException | None = None
+        try:
             carried: dict[str, str] = {}
             self._propagate.inject(carried)
-            try:
-                yield [_carrying(message, carried) for message in messages]
-            except BaseException as error:
-                self._failed(span, error)
-                raise
+            yield [_carrying(message, carried) for message in messages]
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            self.left(span, token, failed)
 
     def handling(self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int) -> Span:
         """A span for handling messages, as a child of what their sender did; linked with it for several at once."""
