@@ -40,7 +40,7 @@ async def test_a_long_step_keeps_all_of_them_in_the_thread() -> None:
             pass
 
     aside, where = Aside(), Counter[str]()
-    await _steps(aside, 100, where)
+    await _steps(aside, 20, where)
     assert where["loop"] == 0
     first = asyncio.create_task(aside.run(long))
     await asyncio.sleep(0)

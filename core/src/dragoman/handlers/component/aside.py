@@ -3,7 +3,7 @@
 A step can't be interrupted in which a guest fills or copies all of its memory, or hands over a large body. Such a step
 needs no interpreter lock but for the host functions that it calls. What is quick is done on the loop, because the way
 to a thread and back costs more than most calls. So each component begins aside, and goes there again after a step that
-seems to have been long; it comes back when a hundred steps have shown that they are short.
+seems to have been long; it comes back when a few have shown that they are short.
 
 Converters of one component share their scratch. So while it is aside, all that uses them is done in its one thread.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +25,10 @@ T = TypeVar("T")
 LONG: Final = 0.002
 #: Steps for which a component is aside at first, and after one on the loop that seems to have been long: there it is
 #: measured together with what the host did for its message, in the thread by itself.
-_ON_TRIAL: Final = 100
+_ON_TRIAL: Final = 20
+#: Seconds after which a loop that is busy lets the thread have the interpreter lock; Python's own 5 ms, several times
+#: for each message, would make a well-behaved component on trial wait for all that its neighbours compute.
+_SWITCH: Final = 0.0005
 #: Seconds for which it is aside after a step that surely was long.
 _FOR_NOW: Final = 60.0
 
@@ -110,6 +114,7 @@ class Aside:
             return done
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="dragoman-guest")
+            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
         return self._thread.submit(work, *args)
 
     def _rest(self) -> None:
