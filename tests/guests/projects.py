@@ -35,6 +35,8 @@ def project(language: str, generation: str = "core") -> Path:
         with (PROJECTS / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.exists():
+                if language == "javascript" and generation != "core":  # what npm fetches is the same for all of them
+                    (draft / "node_modules").symlink_to(project(language) / "node_modules")
                 run(draft, language, sys.executable, "build.py")
                 draft.rename(place)
     return place
