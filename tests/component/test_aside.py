@@ -42,6 +42,7 @@ async def test_a_long_step_keeps_all_of_them_in_the_thread() -> None:
     aside, where = Aside(), Counter[str]()
     await _steps(aside, 20, where)
     assert where["loop"] == 0
+    await aside.run(long)  # one alone could have been Python's garbage collector
     first = asyncio.create_task(aside.run(long))
     await asyncio.sleep(0)
     await asyncio.wait_for(_steps(aside, 10, where), 10)

@@ -25,12 +25,14 @@ T = TypeVar("T")
 LONG: Final = 0.002
 #: Steps for which a component is aside at first, and after one on the loop that seems to have been long: there it is
 #: measured together with what the host did for its message, in the thread by itself.
-_ON_TRIAL: Final = 20
+_ON_TRIAL: Final = 60
 #: Seconds after which a loop that is busy lets the thread have the interpreter lock; Python's own 5 ms, several times
 #: for each message, would make a well-behaved component on trial wait for all that its neighbours compute.
-_SWITCH: Final = 0.0005
+_SWITCH: Final = 0.0001
 #: Seconds for which it is aside after a step that surely was long.
-_FOR_NOW: Final = 60.0
+_FOR_NOW: Final = 10.0
+#: Two long steps are sure if fewer steps than these are between them.
+_AGAIN: Final = 50
 
 
 class Aside:
@@ -40,7 +42,7 @@ class Aside:
         maybe: False where it is certainly not, which is all that a quick call looks at.
     """
 
-    __slots__ = ("_closed", "_idle", "_left", "_running", "_thread", "_until", "maybe")
+    __slots__ = ("_closed", "_idle", "_last", "_left", "_running", "_steps", "_thread", "_until", "maybe")
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
@@ -49,6 +51,8 @@ class Aside:
         self._idle = asyncio.Event()
         self._left = _ON_TRIAL
         self._until = 0.0
+        self._steps = 0
+        self._last = -_AGAIN  # the step that was long
         self.maybe = True
 
     async def on(self) -> bool:
@@ -73,6 +77,7 @@ class Aside:
         """Do it in the thread. When cancelled it ends only when `work` has, or will never begin."""
         self._running += 1
         self._left -= 1
+        self._steps += 1
         self._idle.clear()
         try:
             doing = self._submit(self._timed, work, args)
@@ -101,7 +106,14 @@ class Aside:
             return work(*args)
         finally:
             if thread_time() - began > LONG:
-                self._until = monotonic() + _FOR_NOW
+                self._was_long()
+
+    def _was_long(self) -> None:
+        """One alone says little: Python's garbage collector takes its time in whatever thread it is started."""
+        if self._steps - self._last < _AGAIN:
+            self._until = monotonic() + _FOR_NOW
+        self._last = self._steps
+        self._left = max(self._left, _ON_TRIAL)
 
     def later(self, work: Callable[..., None], *args: Any) -> None:
         """Do it in the thread; nobody waits for it."""

@@ -263,12 +263,13 @@ class Instance:
                         capi.context_yield_interval(self.prepared, _SLICES[slice_])
                     self._have_turn()
                 if aside.maybe and await self._is_aside():
-                    if await aside.run(self._poll_freely, future):
-                        break
-                elif poll(future):
+                    done = await aside.run(self._poll_freely, future)
+                else:
+                    done = poll(future)
+                    if monotonic() > self.until + LONG:
+                        self._look_at_step()
+                if done:
                     break
-                elif monotonic() > self.until + LONG:
-                    self._look_at_step()
         finally:
             # Before anything that it points to: a future that outlives its store ends the process.
             capi.future_delete(future)
