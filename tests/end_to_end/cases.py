@@ -135,10 +135,10 @@ async def says_more_to_the_broker(guest: Guest, extensions: Extensions) -> None:
     sent = [says.send(guest.out, f"late {number}") for number in range(3)]
     before, after = sent[: extensions.skips], sent[extensions.skips :]
     for order in (*before, *(after if before else ())):
-        await guest.order(order, guest.late)
+        await guest.order(order, guest.late, key="one")
     assert await guest.answer({**update, "extensions": extensions.right}) is None
     for order in () if before else after:
-        await guest.order(order, guest.late)
+        await guest.order(order, guest.late, key="one")
     await guest.collected.all(guest.out, [f"late {number}" for number in range(extensions.skips, 3)])
     assert sum(f"late {number}" in guest.collected.times(guest.out) for number in range(3)) == len(after)
 
@@ -190,11 +190,11 @@ class Extensions:
     skips: int = 0
 
 
-async def does_all(guest: Guest, extensions: Extensions, *, receives: bool = True) -> None:
+async def does_all(guest: Guest, extensions: Extensions) -> None:
     """All that its generation can say, and nothing is taken for an outage."""
     for case in (delivers_and_sends, fails, traps, is_refused):
         await case(guest)
-    if guest.says.receives and receives:
+    if guest.says.receives:
         await receives_and_settles(guest)
     if guest.says.changes:
         await changes_what_it_hears(guest)

@@ -300,10 +300,10 @@ class Guest:
             "ignore": {"python": f"{module}:ignore", "client": "default", "subscribe": [self.silent]},
         }
 
-    async def order(self, order: Order, channel: str | None = None) -> str:
+    async def order(self, order: Order, channel: str | None = None, key: str | None = None) -> str:
         """Tell it to do something; the body by which the message can be told."""
         body = json.dumps(order)
-        await self.client.publish(channel or self.into, body)
+        await self.client.publish(channel or self.into, body, key=key)
         return body
 
     async def answer(self, order: Order) -> Any:

@@ -258,6 +258,33 @@ async def test_replay_from_an_offset_from_a_time_and_from_the_beginning(
         assert "".join(bodies(await drain(subscription))) == "012345"
 
 
+async def test_a_group_that_has_members_begins_in_another_channel_where_it_is_told(
+    adapter: KafkaAdapter, queue: Callable[[], Channel]
+) -> None:
+    """Of such a group the broker takes a commit from its members only."""
+    one, other = queue(), queue()
+    await adapter.publish(other, messages(6, key="k"))
+    for start, expected in ((Start(offset=4), "45"), (Start(), "012345")):
+        options = SubscribeOptions(group=f"g{expected}", start=start)
+        async with adapter.subscribe(one, SubscribeOptions(group=options.group)):
+            async with adapter.subscribe(other, options) as subscription:
+                assert "".join(bodies(await drain(subscription))) == expected
+            async with adapter.subscribe(other, options) as subscription:
+                assert await drain(subscription) == [], "a group that has begun goes on where it was"
+    at_the_end = SubscribeOptions(group="end", start=Start(time=datetime(2100, 1, 1, tzinfo=UTC)))
+    async with (
+        adapter.subscribe(one, SubscribeOptions(group="end")),
+        adapter.subscribe(other, at_the_end) as first,
+        adapter.subscribe(other, at_the_end) as second,
+    ):
+        await adapter.publish(other, messages(4, first=6, key="k"))
+        found: list[str] = []
+        while len(found) < 4:
+            for each in (first, second):
+                found += bodies(await drain_until_quiet(each, 0.1))
+        assert found == ["6", "7", "8", "9"]
+
+
 async def test_partitions_and_offsets_as_extensions(adapter: KafkaAdapter, channel: Channel) -> None:
     """Some partitions only, from chosen offsets; mistakes say what would have been right."""
     places = [Message.of(f"{p}:{n}").with_metadata(**{"kafka.partition": str(p)}) for p in range(4) for n in range(3)]

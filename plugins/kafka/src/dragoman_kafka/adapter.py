@@ -94,9 +94,9 @@ class KafkaAdapter:
         try:
             async with asyncio.timeout(self._settings.timeout + self._settings.rebalance_timeout):
                 partitions = [TopicPartition(channel.name, each) for each in await self._topics.find(channel.name)]
+                start, begun = options.start or (None if channel.kind == "topic" else Start()), True
                 if channel.kind == "topic" or options.start is not None or extensions.offsets:
-                    natural = None if channel.kind == "topic" else Start()
-                    await self._begun(group, partitions, options.start or natural, extensions)
+                    begun = await self._begun(group, partitions, start, extensions)
                 if transactions is not None:
                     await transactions.start()
                 consumer = self._consumer(group, extensions)
@@ -113,6 +113,8 @@ class KafkaAdapter:
                 _join(consumer, subscription, partitions, extensions)
                 with siblings.joining():
                     await sockets.start(consumer)
+                if not begun and not extensions.partitions:
+                    await starts.begin_as_member(consumer, start, extensions.offsets)
             self._check_open()
         except BaseException as error:
             if transactions is not None:
@@ -127,11 +129,11 @@ class KafkaAdapter:
 
     async def _begun(
         self, group: str, partitions: list[TopicPartition], start: Start | None, extensions: Extensions
-    ) -> None:
+    ) -> bool:
         consumer = self._consumer(group, Extensions())
         try:
             await sockets.start(consumer)
-            await starts.begin(consumer, partitions, start, extensions.offsets)
+            return await starts.begin(consumer, partitions, start, extensions.offsets)
         finally:
             await sockets.stop(consumer)
 
