@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -110,6 +111,8 @@ async def latencies(bad: Mapping[str, Any] | None, order: bytes) -> list[float]:
     """Seconds of each message."""
     broker, put = Watched(), dict[bytes, float]()
     async with Host(configuration(bad), plugins=plugins(broker), folder=Path("/nonexistent")) as host:
+        gc.collect()
+        gc.freeze()  # as `dragoman run` does
         feeding = asyncio.create_task(feed(broker, host, order)) if bad else None
         await asyncio.sleep(0.1)
         due, last = perf_counter(), CLOCK()

@@ -22,6 +22,7 @@ from dragoman.host.hand import Hand
 from dragoman.host.isolation import within
 from dragoman.host.outage import one_line
 from dragoman.host.outbox import OutboxContext
+from dragoman.host.pace import Pace
 from dragoman.host.policy import Policy
 from dragoman.host.source import BATCH, Source
 from dragoman.host.subscriptions import Subscriptions
@@ -64,6 +65,7 @@ class Runner:
         self._config = config
         self._made = partial(OutboxContext, limit=config.limits.outbox) if self.outbox else HandlingContext
         self._tries = config.concurrency
+        self._pace = Pace(config.concurrency)
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._ready: deque[tuple[Source, Delivery]] = deque()
@@ -204,6 +206,8 @@ class Runner:
                 ended = perf_counter()
                 if error is None:
                     self.counters.latencies.add(ended - began)
+                if ended > until and task in self._beginning:
+                    self._pace.took(ended - began)
                 self._end(task, source, deliveries, context, error)
                 if ended > until or task.cancelling() or (following := self._next()) is None:
                     break
@@ -285,8 +289,10 @@ class Runner:
         """The try of the running task has to wait: meanwhile others begin in all places."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
-        self._beginning.discard(task)
-        self._fill(self._tries)
+        if task in self._beginning:
+            self._beginning.discard(task)
+            self._pace.took(perf_counter() - self._running[task] + self._config.deadline)
+        self._fill(self._pace.at_once)
 
     def _accept(self, source: Source, deliveries: Sequence[Delivery], context: HandlingContext) -> None:
         """All that the try was about is done."""
