@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,69 @@ async def test_sends_and_acceptance_are_one_where_the_client_has_transactions() 
     assert broker.calls["publish"] == broker.calls["settle"] == 0
     assert sum(broker.sizes["transact"]) == 200
     assert broker.calls["transact"] < 100
+
+
+async def test_the_sends_and_the_acceptance_of_a_whole_batch_are_one() -> None:
+    """All its messages and all that it sent are in one transaction; where that is lost, all of it is done again."""
+    broker, batches = Broker(), list[int]()
+
+    async def work(messages: Sequence[Message], context: Context) -> None:
+        batches.append(len(messages))
+        for message in messages:
+            await context.publish("out", message.data)
+
+    put(broker, *(b"%02d" % number for number in range(40)))
+    async with running(broker, work, batch={"size": 20, "wait": "60s"}, **OUTBOX) as host:
+        await until(lambda: len(broker.accepted("in")) == 40)
+        assert batches == [20, 20]
+        assert all(size % 20 == 0 for size in broker.sizes["transact"])
+        broker.fail("transact", ConnectionLost("gone"))
+        put(broker, *(b"%02d" % number for number in range(40, 60)))
+        await until(lambda: len(broker.accepted("in")) == 60)
+        await until(lambda: not host.counters["work"].in_hand)
+    assert sum(batches) == 80, "what was lost was handled again"
+    assert broker.calls["publish"] == broker.calls["settle"] == 0
+    assert sorted(broker.data("out")) == [b"%02d" % number for number in range(60)]
+
+
+async def test_a_batch_of_which_some_are_abandoned_publishes_before_the_others_are_accepted() -> None:
+    """These are not one with those: what it sent is confirmed, and then they are settled."""
+    broker = Broker()
+
+    async def work(messages: Sequence[Message], context: Context) -> None:
+        for message in messages:
+            if message.data == b"2":
+                await context.abandon(context.receipt(message))
+            else:
+                await context.publish("out", message.data)
+
+    put(broker, b"1", b"2", b"3")
+    async with running(broker, work, batch={"size": 3, "wait": "60s"}, abandoned="drop", **OUTBOX) as host:
+        await until(lambda: not broker.left("in", "work"))
+        await until(lambda: not host.counters["work"].in_hand)
+        assert host.counters["work"].dropped == 1
+    assert broker.data("out") == [b"1", b"3"]
+    assert broker.calls["transact"] == 0
+
+
+async def test_a_batch_whose_sends_are_refused_is_dead_lettered_and_no_other_suffers() -> None:
+    """All of it: nobody can tell which of its messages one of the sends belongs to."""
+    broker = Broker()
+    broker.refused = {b"out-13"}
+
+    async def work(messages: Sequence[Message], context: Context) -> None:
+        for message in messages:
+            await context.publish("out", b"out-" + message.data)
+
+    put(broker, *(b"%d" % number for number in range(40)))
+    async with running(broker, work, batch={"size": 10}, dead_letter="dead", **OUTBOX) as host:
+        await until(lambda: not broker.left("in", "work"))
+        counters = host.counters["work"]
+        await until(lambda: counters.dead_lettered == 10)
+        assert (counters.handled, counters.failed) == (30, 10)
+    letters = {letter.data for letter in broker.messages("dead")}
+    assert b"13" in letters
+    assert {*broker.data("out")} == {b"out-%d" % number for number in range(40)} - {b"out-" + one for one in letters}
 
 
 async def test_without_transactions_the_sends_are_confirmed_before_the_acceptance() -> None:

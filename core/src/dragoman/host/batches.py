@@ -119,9 +119,9 @@ class BatchRunner(Runner):
 
     def _accept(self, source: Source, deliveries: Sequence[Delivery], context: HandlingContext) -> None:
         self.counters.handled += len(deliveries)
+        source.accept_together(deliveries, context.sends)
         firsts: dict[Hashable, Delivery] = {}
         for delivery in deliveries:
-            source.settle(delivery, ACCEPT, context.sends)  # of a batch of several they went out before
             if delivery.lane is not None:
                 firsts.setdefault(delivery.lane, delivery)
         for first in firsts.values():

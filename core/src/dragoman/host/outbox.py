@@ -93,8 +93,7 @@ class OutboxContext(HandlingContext):
     async def _hold(self, sender: Client, channel: Channel, given: Sequence[Message]) -> None:
         self._take(given)
         messages = list(sender.created(channel, given))
-        # Of a batch some may go back while others are accepted, so what it sends is one with none of them.
-        apart = self._place is None or not self._place.transactional or len(self._given) > 1
+        apart = self._place is None or not self._place.transactional
         if apart or sender.name != self._outlet.client:
             self._before.append((len(messages), sender, partial(sender.publish, channel, *messages)))
         elif not isinstance(self.sends, list):
@@ -143,8 +142,8 @@ class OutboxContext(HandlingContext):
         if own and all(one.said == "abandon" for one in own):  # it counts as a failure
             self._before.clear()
             self.sends = ()
-        elif len(own) < len(held) or any(one.said == "complete" for one in own):
-            self._send_before()
+        elif len(own) < len(held) or len(self._given) > 1 or any(one.said == "complete" for one in own):
+            self._send_before()  # not all that it was given is accepted now, and together
 
     async def complete(self, receipt: str) -> None:
         """Accept a message now; what was sent until now goes out with it. Raises as `HandlingContext.complete`."""
@@ -169,14 +168,31 @@ class OutboxContext(HandlingContext):
             await self._sent(count, sender, send)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Unit:
-    """What is to be settled of one try, and what it sent."""
+    """What is to be settled of one try, together, and what it sent."""
 
-    delivery: Delivery
-    outcome: Outcome
-    sends: Sends
-    size: int
+    outcomes: Sequence[tuple[Delivery, Outcome]]
+    sends: Sends = ()
+
+    @property
+    def deliveries(self) -> set[Delivery]:
+        """What it is about."""
+        return {delivery for delivery, _ in self.outcomes}
+
+    @property
+    def accepted(self) -> int:
+        """How many of it are accepted."""
+        return sum(outcome is ACCEPT for _, outcome in self.outcomes)
+
+    @property
+    def size(self) -> int:
+        """What it sent, in bytes; roughly."""
+        return sum(_size(message) for _, messages in self.sends for message in messages)
+
+    def instead(self, outcome: Outcome) -> _Unit:
+        """This became of all of it, and nothing is sent."""
+        return _Unit([(delivery, outcome) for delivery, _ in self.outcomes])
 
 
 #: What becomes of a delivery whose sends a broker refuses for good; None tries them again.
@@ -200,11 +216,18 @@ class Outbox(Settling):
 
     def soon(self, delivery: Delivery, outcome: Outcome, sends: Sends = ()) -> None:
         """This became of a delivery that is in hand, and this is to go out with it. Never blocks."""
-        size = sum(_size(message) for _, messages in sends for message in messages)
-        self._units.append(_Unit(delivery, outcome, sends, size))
+        self._add(_Unit([(delivery, outcome)], sends))
+
+    def accept_together(self, deliveries: Sequence[Delivery], sends: Sends) -> None:
+        """All of these in hand are accepted, and this goes out, or nothing of it. Never blocks."""
+        self._add(_Unit([(delivery, ACCEPT) for delivery in deliveries], sends))
+
+    def _add(self, unit: _Unit) -> None:
+        self._units.append(unit)
         self.changed.set()
         if self.failures:
-            self.failures.pop(delivery, None)
+            for delivery, _ in unit.outcomes:
+                self.failures.pop(delivery, None)
 
     async def flush(self, subscription: Subscription) -> None:
         """Settle what has ended since the last time, and send what it sent."""
@@ -227,47 +250,58 @@ class Outbox(Settling):
                     portions.append([await self._instead(portion[0], error)])
                 continue
             self._outage.over()
-            self._ended(portion, set(gone))
-            if gone:
-                left = [unit for unit in portion if unit.delivery not in set(gone)]
-                portions += [left] if left else []
+            if left := self._ended(portion, set(gone)):
+                portions.append(left)
 
     async def _instead(self, unit: _Unit, error: BrokerError) -> _Unit:
         """What is settled instead of what a broker refuses for good."""
         if not unit.sends:
             raise error
-        outcome = await self._refused(unit.delivery, error)
-        if outcome is None:
-            await asyncio.sleep(self._outage.failed(error))
-            return unit
-        self._counters.handled -= 1
-        if isinstance(outcome, Release) and unit.delivery.lane is not None:
-            self._broken.add(unit.delivery.lane)
-        return _Unit(unit.delivery, outcome, (), 0)
+        outcomes: list[tuple[Delivery, Outcome]] = []
+        for delivery, _ in unit.outcomes:
+            outcome = await self._refused(delivery, error)
+            if outcome is None:
+                await asyncio.sleep(self._outage.failed(error))
+                return unit
+            outcomes.append((delivery, outcome))
+            if isinstance(outcome, Release) and delivery.lane is not None:
+                self._broken.add(delivery.lane)
+        self._counters.handled -= unit.accepted
+        return _Unit(outcomes)
 
     def _unless_broken(self, unit: _Unit) -> _Unit:
         """What comes after a message that goes back goes back too, if it is of its lane: it was handled too soon."""
-        if unit.delivery.lane not in self._broken or isinstance(unit.outcome, Release):
+        lanes = {delivery.lane for delivery, outcome in unit.outcomes if not isinstance(outcome, Release)}
+        if self._broken.isdisjoint(lanes):
             return unit
-        self._counters.handled -= 1
-        self._counters.released += 1
-        return _Unit(unit.delivery, RELEASE, (), 0)
+        self._broken |= lanes - {None}
+        self._counters.handled -= unit.accepted
+        self._counters.released += len(unit.outcomes)
+        return unit.instead(RELEASE)
 
-    def _ended(self, portion: Sequence[_Unit], gone: set[Delivery]) -> None:
-        """These were settled; or, where any have gone back, only those have ended."""
-        ended = [unit for unit in portion if not gone or unit.delivery in gone]
-        deliveries = {unit.delivery for unit in ended} & self.unsettled
+    def _ended(self, portion: Sequence[_Unit], gone: set[Delivery]) -> list[_Unit]:
+        """These were settled; or, where any have gone back, only those have ended: what is left of them.
+
+        Raises:
+            ConnectionLost: of what is one, some have gone back: only a new subscription gives the rest again, in order.
+        """
+        left = [unit for unit in portion if gone.isdisjoint(unit.deliveries)] if gone else []
+        ended = [unit for unit in portion if unit not in left]
+        if gone and not all(unit.deliveries <= gone for unit in ended):
+            raise ConnectionLost("some messages of a batch have gone back, which was to be accepted as one")
+        deliveries = {delivery for unit in ended for delivery, _ in unit.outcomes} & self.unsettled
         self.unsettled -= deliveries
         self._counters.in_hand -= len(deliveries)
         if not gone:
             self._counters.sent += sum(len(messages) for unit in ended for _, messages in unit.sends)
             if self._told:
-                self._tell([(unit.delivery, unit.outcome) for unit in ended])
+                self._tell([pair for unit in ended for pair in unit.outcomes])
         else:
-            self._counters.handled -= sum(unit.outcome is ACCEPT for unit in ended)
+            self._counters.handled -= sum(unit.accepted for unit in ended)
             for told in [self._told.pop(each) for each in gone if each in self._told]:
                 if not told.done():
                     told.set_exception(ConnectionLost("the message has gone back, and comes again"))
+        return left
 
     def forget(self, *, stopping: bool) -> None:
         """The subscription has ended, and the broker has what was in hand."""
@@ -277,7 +311,7 @@ class Outbox(Settling):
 
 
 async def _settle(subscription: Subscription, portion: Sequence[_Unit]) -> Sequence[Delivery]:
-    outcomes = [(unit.delivery, unit.outcome) for unit in portion]
+    outcomes = [pair for unit in portion for pair in unit.outcomes]
     sends = _joined(portion)
     if sends:
         return await subscription.transact(outcomes, sends)
@@ -299,9 +333,9 @@ def _portions(units: Sequence[_Unit]) -> list[list[_Unit]]:
     portions: list[list[_Unit]] = [[]]
     size = 0
     for unit in units:
-        if size + unit.size > _FULL and portions[-1]:
+        if size + (own := unit.size) > _FULL and portions[-1]:
             portions.append([])
             size = 0
         portions[-1].append(unit)
-        size += unit.size
+        size += own
     return portions[::-1]
