@@ -194,6 +194,9 @@ async def test_rabbitmq_keeps_what_it_confirmed_through_kill_and_restart(rabbitm
         await channel.queue_declare("kept", durable=True)
         properties = aiormq.spec.Basic.Properties(delivery_mode=2)
         await channel.basic_publish(b"rabbit", routing_key="kept", properties=properties)
+    log = rabbitmq.folder / "mnesia"
+    declared = lambda: any(b"kept" in file.read_bytes() for file in log.rglob("LATEST.LOG"))  # noqa: E731
+    await asyncio.to_thread(_wait, declared, "the queue in the log of declarations, a moment after its confirmation")
     await asyncio.to_thread(rabbitmq.restart)
     async with _amqp(rabbitmq, "guest", "guest") as connection:
         channel = await connection.channel()

@@ -1,6 +1,6 @@
 """Where the engine writes what it has to say about an instance, and where it reads a call's arguments.
 
-Areas are used again: making one costs as much as a few calls into the engine.
+Areas are used again, from the engine's `areas`: making one costs as much as a few calls into the engine.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ ARGUMENTS: Final = 12
 #: Arguments, more than any generation's exports take; and the words of a value.
 _MOST: Final = 4
 VALUE: Final = 4
-
-_spare: Final[list[Area]] = []
 
 
 class Area:
@@ -47,15 +45,6 @@ class Area:
         self.done = words.address + 8 * _DONE
         self.done_index = words.index + _DONE
         self.error_index = words.index + _ERROR
-
-    @staticmethod
-    def take() -> Area:
-        """One that nobody uses. What is in it is of no meaning."""
-        return _spare.pop() if _spare else Area()
-
-    def give_back(self) -> None:
-        """Let another instance have it; the engine must not know of it any more."""
-        _spare.append(self)
 
 
 COUNTS: Final[tuple[Any, ...]] = tuple(capi.prepared(number) for number in range(_MOST + 1))

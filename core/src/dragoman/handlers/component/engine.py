@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dragoman.errors import ComponentError
 from dragoman.handlers.component import capi, pool
+from dragoman.handlers.component.area import Area
 from dragoman.handlers.component.memory import CHARS, WORDS, Words
 from dragoman.handlers.component.turns import Turns
 
@@ -36,6 +37,7 @@ class Engine:
         pointer: the engine in the C API.
         live: the instances by the address of their store's context, which is all that a host function is told.
         turns: of the guests that compute.
+        areas: those that no instance uses.
     """
 
     def __init__(self, beside: Engine | None = None) -> None:
@@ -54,6 +56,7 @@ class Engine:
         self._users = 1  # this object, and every thread that works with the engine
         self.live: dict[int, Instance] = beside.live if beside is not None else {}
         self.turns: Turns = beside.turns if beside is not None else Turns()
+        self.areas: list[Area] = beside.areas if beside is not None else []
 
     def pooled(self) -> Engine | None:
         """Another engine, whose instances are put into a pool; None where the system has no room for one."""

@@ -58,7 +58,7 @@ class Instance:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._area = Area.take()
+        self._area = program.engine.areas.pop() if program.engine.areas else Area()
         self._bound: Export | None = None
         self._hurried = False
         self._next = 0
@@ -215,10 +215,10 @@ class Instance:
         if store:
             del self._program.engine.live[self.context]
             if self._program.aside.maybe:  # to give much memory back takes long, too
-                self._program.aside.later(_delete, store, self._area)
+                self._program.aside.later(_delete, store, self._area, self._program.engine.areas)
             else:
                 capi.store_delete(store)
-                self._area.give_back()
+                self._program.engine.areas.append(self._area)
             self.objects.clear()
             if self.output is not None:
                 self.output.close()
@@ -330,6 +330,6 @@ class Instance:
         return escaped
 
 
-def _delete(store: int, area: Area) -> None:
+def _delete(store: int, area: Area, areas: list[Area]) -> None:
     capi.store_delete_freely(store)
-    area.give_back()
+    areas.append(area)
