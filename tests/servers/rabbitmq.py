@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,6 +106,14 @@ class RabbitMQ(Server):
     def ready(self) -> bool:
         """Whether its listener, which comes last, accepts connections."""
         return answers(self.port)
+
+    def has_written(self, queue: str) -> bool:
+        """Whether the declaration of a queue is in a file: it is confirmed a moment before, and a kill may lose it."""
+        found = False
+        for file in self.folder.glob("mnesia/*/*.[LD][OC]*"):  # LATEST.LOG, and what becomes of it: *.DCL, *.DCD
+            with suppress(FileNotFoundError):  # it has become the next one
+                found = found or queue.encode() in file.read_bytes()
+        return found
 
     def alarm(self, *, on: bool) -> None:
         """Let it believe that it has too little memory, so that it takes no messages; or that it has enough."""

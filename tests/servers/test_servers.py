@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiokafka
 import aiormq
@@ -187,20 +188,19 @@ async def test_kafka_keeps_what_it_confirmed_through_kill_and_restart(kafka: Ser
         assert (await asyncio.wait_for(consumer.getone(), 20)).value == b"kafka"
 
 
-async def test_rabbitmq_keeps_what_it_confirmed_through_kill_and_restart(rabbitmq: Server) -> None:
-    """A durable queue with a persistent message, confirmed."""
+async def test_rabbitmq_keeps_what_it_confirmed_through_kill_and_restart(rabbitmq: RabbitMQ) -> None:
+    """A durable queue with a persistent message, confirmed; it writes down that there is a queue a moment later."""
+    name = f"kept-{uuid4().hex}"
     async with _amqp(rabbitmq, "guest", "guest") as connection:
         channel = await connection.channel()
-        await channel.queue_declare("kept", durable=True)
+        await channel.queue_declare(name, durable=True)
         properties = aiormq.spec.Basic.Properties(delivery_mode=2)
-        await channel.basic_publish(b"rabbit", routing_key="kept", properties=properties)
-    log = rabbitmq.folder / "mnesia"
-    declared = lambda: any(b"kept" in file.read_bytes() for file in log.rglob("LATEST.LOG"))  # noqa: E731
-    await asyncio.to_thread(_wait, declared, "the queue in the log of declarations, a moment after its confirmation")
+        await channel.basic_publish(b"rabbit", routing_key=name, properties=properties)
+    await asyncio.to_thread(_wait, lambda: rabbitmq.has_written(name), "the queue in a file of the server's")
     await asyncio.to_thread(rabbitmq.restart)
     async with _amqp(rabbitmq, "guest", "guest") as connection:
         channel = await connection.channel()
-        assert (await channel.basic_get("kept")).body == b"rabbit"
+        assert (await channel.basic_get(name)).body == b"rabbit"
 
 
 def test_mosquitto_keeps_a_retained_message_through_kill_and_restart(mosquitto: Mosquitto) -> None:
