@@ -16,7 +16,7 @@ from dragoman.errors import ConnectionLost, HandlerFailed, NotGranted, PublishFa
 from dragoman.handlers.handler import Context
 from dragoman.message import Message
 from tests.dictionary.adapter import EVERYTHING
-from tests.dictionary.broker import Broker
+from tests.dictionary.broker import Broker, Operation
 from tests.host.running import put, running, until
 from tests.killed import answers, host_process, write_host
 
@@ -125,6 +125,34 @@ async def test_a_batch_whose_sends_are_refused_is_dead_lettered_and_no_other_suf
     letters = {letter.data for letter in broker.messages("dead")}
     assert b"13" in letters
     assert {*broker.data("out")} == {b"out-%d" % number for number in range(40)} - {b"out-" + one for one in letters}
+
+
+class _SecondFails(Broker):
+    """It does not take the second call of `publish`."""
+
+    async def call(self, operation: Operation) -> None:
+        """See `Broker`."""
+        await super().call(operation)
+        if operation == "publish" and self.calls["publish"] == 2:
+            raise PublishFailed("full")
+
+
+async def test_a_refused_batch_whose_dead_letters_fail_in_between_sends_none_of_them_twice() -> None:
+    """Those that were sent are done; it goes on with the others."""
+    broker = _SecondFails()
+    broker.refused = {b"out-1"}
+
+    async def work(messages: Sequence[Message], context: Context) -> None:
+        await context.publish("out", *(b"out-" + message.data for message in messages))
+
+    put(broker, *(b"%d" % number for number in range(5)))
+    async with running(broker, work, batch={"size": 5, "wait": "60s"}, dead_letter="dead", **OUTBOX) as host:
+        await until(lambda: not broker.left("in", "work"))
+        counters = host.counters["work"]
+        await until(lambda: not counters.in_hand)
+        assert (counters.handled, counters.dead_lettered) == (0, 5)
+    assert sorted(broker.data("dead")) == [b"%d" % number for number in range(5)]
+    assert broker.data("out") == []
 
 
 async def test_without_transactions_the_sends_are_confirmed_before_the_acceptance() -> None:

@@ -218,8 +218,11 @@ class Outbox(Settling):
         """This became of a delivery that is in hand, and this is to go out with it. Never blocks."""
         self._add(_Unit([(delivery, outcome)], sends))
 
-    def accept_together(self, deliveries: Sequence[Delivery], sends: Sends) -> None:
+    def accept_together(self, deliveries: Sequence[Delivery], sends: Sends = ()) -> None:
         """All of these in hand are accepted, and this goes out, or nothing of it. Never blocks."""
+        if not sends:
+            super().accept_together(deliveries)
+            return
         self._add(_Unit([(delivery, ACCEPT) for delivery in deliveries], sends))
 
     def _add(self, unit: _Unit) -> None:
@@ -247,14 +250,14 @@ class Outbox(Settling):
                     middle = len(portion) // 2
                     portions += [portion[middle:], portion[:middle]]
                 else:
-                    portions.append([await self._instead(portion[0], error)])
+                    portions.append(await self._instead(portion[0], error))
                 continue
             self._outage.over()
             if left := self._ended(portion, set(gone)):
                 portions.append(left)
 
-    async def _instead(self, unit: _Unit, error: BrokerError) -> _Unit:
-        """What is settled instead of what a broker refuses for good."""
+    async def _instead(self, unit: _Unit, error: BrokerError) -> list[_Unit]:
+        """What is settled instead of what a broker refuses for good; and what is left of it, to be tried once more."""
         if not unit.sends:
             raise error
         outcomes: list[tuple[Delivery, Outcome]] = []
@@ -262,12 +265,14 @@ class Outbox(Settling):
             outcome = await self._refused(delivery, error)
             if outcome is None:
                 await asyncio.sleep(self._outage.failed(error))
-                return unit
+                break
             outcomes.append((delivery, outcome))
             if isinstance(outcome, Release) and delivery.lane is not None:
                 self._broken.add(delivery.lane)
-        self._counters.handled -= unit.accepted
-        return _Unit(outcomes)
+        decided = len(outcomes)
+        self._counters.handled -= _Unit(unit.outcomes[:decided]).accepted
+        left = _Unit(unit.outcomes[decided:], unit.sends)
+        return [each for each in (_Unit(outcomes), left) if each.outcomes]
 
     def _unless_broken(self, unit: _Unit) -> _Unit:
         """What comes after a message that goes back goes back too, if it is of its lane: it was handled too soon."""

@@ -61,6 +61,15 @@ class Settling:
         if self.failures:
             self.failures.pop(delivery, None)
 
+    def accept_together(
+        self,
+        deliveries: Sequence[Delivery],
+        sends: Sequence[tuple[Channel, Sequence[Message]]] = (),  # noqa: ARG002 - as above
+    ) -> None:
+        """All of these in hand are accepted, and this is to go out with them. Never blocks."""
+        for delivery in deliveries:
+            self.soon(delivery, ACCEPT)
+
     async def accepted(self, delivery: Delivery, sends: Sequence[tuple[Channel, Sequence[Message]]] = ()) -> None:
         """Accept it now, and send these; returns when the broker has it. Cancelling it leaves it to be accepted.
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Final
 
-from dragoman.adapter import ACCEPT, Capability, Delivery, Outcome, Release
+from dragoman.adapter import Capability, Delivery, Outcome, Release
 from dragoman.dialing import UNREACHABLE
 from dragoman.errors import BrokerError, ConnectionLost
 from dragoman.host.counters import Counters
@@ -97,12 +97,10 @@ class Source:
 
     def accept_together(self, deliveries: Sequence[Delivery], sends: Sends) -> None:
         """All of these are accepted, and these go out with them; their lanes go on with `leave`. Never blocks."""
-        if isinstance(self._settling, Outbox) and sends:
-            if self.unsettled.issuperset(deliveries):
-                self._settling.accept_together(deliveries, sends)
-            return  # else their subscription was lost: they come again
-        for delivery in deliveries:
-            self.settle(delivery, ACCEPT)
+        held = [delivery for delivery in deliveries if delivery in self.unsettled]
+        if len(held) == len(deliveries) or not sends:
+            self._settling.accept_together(held, sends)
+        # Else their subscription was lost: they come again.
 
     async def complete(self, delivery: Delivery, sends: Sends = ()) -> None:
         """Accept it now, with what goes out with it, and keep its lane until `leave`.
