@@ -26,7 +26,7 @@ def bodies(number: int) -> list[bytes]:
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
 async def test_concurrency_is_reached_and_never_exceeded(concurrency: int) -> None:
     """Over all channels of the handler; what is in hand of each has its own bound."""
-    broker, now, most = Broker(), 0, 0
+    broker, reached, now, most = Broker(), asyncio.Event(), 0, 0
     put(broker, *bodies(500))
     put(broker, *bodies(500), channel="in2")
 
@@ -34,7 +34,9 @@ async def test_concurrency_is_reached_and_never_exceeded(concurrency: int) -> No
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.sleep(0)
+        if now == concurrency:
+            reached.set()
+        await reached.wait()  # so that how messages happen to come does not matter
         await asyncio.sleep(0)
         now -= 1
 
