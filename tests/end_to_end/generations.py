@@ -120,6 +120,7 @@ GENERATIONS: Mapping[str, Says] = {
             ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 1}, ["yes"]),
             ({"do": "ask", "topic": channel, "timeout_ms": 20_000, "expected": 2}, ["yes", "yes"]),
             ({"do": "ask", "topic": channel, "options": False}, ["yes"]),
+            ({"do": "ask", "topic": channel, "timeout_ms": 3_000}, ["yes", "yes"]),
             ({"do": "ask", "topic": silent, "timeout_ms": 300, "catch": True}, {"case": "Timeout"}),
         ),
     ),
