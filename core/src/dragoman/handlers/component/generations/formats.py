@@ -224,8 +224,13 @@ def _message(record: Record) -> Message:
     data, spec, metadata = record
     if not metadata:
         return Message(data, (), None, _FORMATS[spec])
-    content_type = next((value for name, value in metadata if name == CONTENT_TYPE), None)
-    return Message(data, tuple([pair for pair in metadata if pair[0] not in _OURS]), content_type, _FORMATS[spec])
+    content_type, others = None, []
+    for pair in metadata:
+        if pair[0] not in _OURS:
+            others.append(pair)
+        elif content_type is None and pair[0] == CONTENT_TYPE:
+            content_type = pair[1]
+    return Message(data, tuple(others), content_type, _FORMATS[spec])
 
 
 _RECORD: Final = (

@@ -8,9 +8,19 @@ from typing import Any, Final
 from dragoman.handlers.component import capi
 from dragoman.handlers.component.memory import CHARS, PLACES, WORDS
 from dragoman.handlers.component.types import Type
-from dragoman.handlers.component.values.place import NUMBER, Converters, Reader, Table, Writer, parts, put_text, text_in
+from dragoman.handlers.component.values.place import (
+    NUMBER,
+    Converters,
+    Reader,
+    Table,
+    Writer,
+    parts,
+    put_text,
+    text_in,
+    utf8,
+)
 
-_LIST, _TUPLE, _RECORD = (NUMBER[kind] for kind in ("list", "tuple", "record"))
+_LIST, _TUPLE, _RECORD, _STRING = (NUMBER[kind] for kind in ("list", "tuple", "record", "string"))
 _SIZE: Final = 32  # bytes of one value
 _FIELD: Final = 48  # bytes of a record's field: its name, then its value
 
@@ -92,8 +102,13 @@ def _new_row(new: Callable[[int, int], None], place: int, count: int, size: int)
     return data >> 3
 
 
+def _is_pair(type_: Type) -> bool:
+    """Whether it is what metadata is made of: there is more of it than of anything else."""
+    return type_.kind == "tuple" and [part.kind for part in parts(type_)] == ["string", "string"]
+
+
 def _read_tuple(type_: Type, make: Converters) -> Reader:
-    if type_.kind == "tuple" and all(part.kind == "string" for part in parts(type_)) and len(type_.parts) == 2:
+    if _is_pair(type_):
         return _read_pair
     stride, skip = (6, 2) if type_.kind == "record" else (4, 0)
     members = [(stride * number + skip, make.reader(part)) for number, part in enumerate(parts(type_))]
@@ -112,7 +127,21 @@ def _read_pair(table: Table, place: int) -> tuple[str, str]:
     return text_in(first + 1), text_in(first + 5)
 
 
+def _write_pair(_: Table, place: int, pair: tuple[str, str]) -> None:
+    name, value = pair
+    first_text, second_text = utf8(name), utf8(value)
+    capi.tuple_new((place << 3) + 8, 2)
+    address = WORDS[place + 2]
+    first = address >> 3
+    capi.bytes_new(address + 8, len(first_text), first_text)
+    capi.bytes_new(address + 40, len(second_text), second_text)
+    WORDS[first] = WORDS[first + 4] = _STRING
+    WORDS[place] = _TUPLE
+
+
 def _write_tuple(type_: Type, make: Converters) -> Writer:
+    if _is_pair(type_):
+        return _write_pair
     members = [(4 * number, make.writer(part)) for number, part in enumerate(parts(type_))]
 
     def write(table: Table, place: int, values: Sequence[Any]) -> None:
