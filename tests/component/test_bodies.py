@@ -29,7 +29,7 @@ def engine() -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.mark.parametrize("name", [*UPPER, "wasmcloud-0.1", "misbehaves", "scripted", "formats"])
+@pytest.mark.parametrize("name", [*UPPER, "keeps", "wasmcloud-0.1", "misbehaves", "scripted", "formats"])
 def test_components_with_bodies_are_wrapped(engine: Engine, name: str) -> None:
     """Whatever language they are written in; what they import and export looks as before."""
     data = guest(name).read_bytes()
@@ -66,6 +66,18 @@ async def test_every_byte_survives(components: Components, context: Recorder, ki
     every = bytes(byte for byte in range(256) if not chr(byte).islower() or byte > 127)
     for size in (0, 1, 5000, 3, 65_519, 65_520, 65_521, 200_000, 0, 7):
         data = (every * (size // len(every) + 1))[:size]
+        await handler.handle([Message(data, channel=Channel("in"))], context)
+        assert context.sent.pop()[2].data == data
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "plain"])
+async def test_every_byte_survives_in_a_bucket(components: Components, context: Recorder, kind: str) -> None:
+    """Through every function of `wasi:keyvalue` that takes or gives a value, one after another."""
+    keyvalue = {"buckets": ("mine",), "path": ":memory:", "max_value": 2**20}
+    path = guest("keeps") if kind == "wrapped" else _plain("keeps")
+    handler = await opened(components, path, keyvalue=keyvalue, instances="reuse")
+    for size in (0, 1, 5000, 3, 65_521, 200_000, 0, 7):
+        data = (bytes(range(256)) * (size // 256 + 1))[:size]
         await handler.handle([Message(data, channel=Channel("in"))], context)
         assert context.sent.pop()[2].data == data
 
