@@ -91,6 +91,30 @@ async def test_a_busy_guest_does_not_hold_up_the_loop(components: Components, co
     assert components._engine.live == {}
 
 
+async def test_of_many_busy_guests_one_goes_on_at_a_time(components: Components, context: Recorder) -> None:
+    """Between two of them the loop runs, also where they send what takes no time: others wait for one, not all."""
+    handler = await opened(components, "misbehaves")
+    passes: list[set[object]] = [set()]
+
+    async def sent() -> None:
+        passes[-1].add(asyncio.current_task())
+
+    async def bounded() -> None:
+        async with asyncio.timeout(0.5):
+            await handler.handle([Message(b"S" + bytes(3))], context)
+
+    context.on_publish = sent
+    guests = [asyncio.create_task(bounded()) for _ in range(8)]
+    while not all(guest.done() for guest in guests):
+        passes.append(set())
+        await asyncio.sleep(0)
+    assert all(isinstance(end, TimeoutError) for end in await asyncio.gather(*guests, return_exceptions=True))
+    busy = [senders for senders in passes if senders]
+    later = busy[len(busy) // 2 :]
+    assert set().union(*later) == set(guests)
+    assert max(map(len, later)) == 1
+
+
 async def test_a_deadline_takes_effect_at_once(components: Components, context: Recorder) -> None:
     """Cancelling a computing guest takes milliseconds, not the rest of its computation."""
     handler = await opened(components, "misbehaves")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import sleep
 from collections.abc import Coroutine, Sequence
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from dragoman.handlers.component.area import ARGUMENTS, COUNTS, RESULT, VALUE, A
 from dragoman.handlers.component.aside import LONG
 from dragoman.handlers.component.memory import WORDS
 from dragoman.handlers.component.traps import trapped
+from dragoman.handlers.component.turns import rest
 from dragoman.handlers.component.values import Writer
 
 if TYPE_CHECKING:
@@ -308,7 +308,12 @@ class Instance:
     async def _operate(self) -> None:
         operation, self._operation = self._operation, None
         assert operation is not None  # noqa: S101 - for the type checker
-        value = await operation
+        try:
+            waits_for = operation.send(None)
+        except StopIteration as done:
+            value, waited = done.value, False
+        else:
+            value, waited = await rest(operation, waits_for), True
         write, place = self._result
         if write is not None:
             aside = self._program.aside
@@ -317,9 +322,10 @@ class Instance:
             else:
                 write(self, place, value)
         WORDS[self._area.done_index] = 1
-        # It may have been done without waiting for anything.
-        if monotonic() > self.until:
-            await sleep(0)
+        if waited:  # the loop has run meanwhile
+            self._have_turn()
+        elif monotonic() > self.until:
+            await self._program.turns.next()
             self._have_turn()
 
     def _failure(self, error: int) -> BaseException:

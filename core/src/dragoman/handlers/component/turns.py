@@ -1,10 +1,15 @@
-"""Turns: of all guests that compute, one at a time goes on, and between two of them everything else does."""
+"""Turns: of all guests that compute, one at a time goes on, and between two of them everything else does.
+
+What a guest waits for is part of its turn, as long as it does not really wait.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import Any, Final
 
 
 class Turns:
@@ -36,3 +41,18 @@ class Turns:
                 loop.call_soon(self._give, loop)
                 return
         self._due = False
+
+
+@coroutine
+def rest(operation: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Await the rest of an operation whose first step was taken by hand, and gave what it waits for."""
+    go_on: Any
+    while True:
+        try:
+            go_on, given = operation.send, (yield waits_for)
+        except BaseException as error:  # noqa: BLE001 - it is meant for the operation; cancellation, too
+            go_on, given = operation.throw, error
+        try:
+            waits_for = go_on(given)
+        except StopIteration as done:
+            return done.value
