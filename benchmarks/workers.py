@@ -25,7 +25,7 @@ from tests.guests.build import guest
 import dragoman
 from benchmarks.report import Figure, report
 
-MESSAGES: Final = 1_000
+MESSAGES: Final = 2_000
 ROUNDS: Final = 5
 CONFIG: Final = """
 [clients.main]
