@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -360,6 +361,22 @@ async def test_the_kit_finds_an_adapter_that(wrong: Callable[[Patch], None], cas
     assert result.seconds < 20
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
+
+
+async def test_what_a_restart_loses_is_named_with_when_it_was_confirmed(monkeypatch: Patch) -> None:
+    """And what the consumer did meanwhile: whoever reads it can tell what was lost from what is late."""
+    _drops_every_hundredth_message(monkeypatch)
+    cases = [_case("faults.confirmed_messages_survive_restarts")]
+    [result] = [result async for result in results(Impatient(), cases)]
+    found = re.search(
+        r"(\d+) of 10000 missing: ids .*; 10000 were confirmed, of which are missing \(0: before any restart\): "
+        r"(\d+) after restart 0, (\d+) after restart 1, (\d+) after restart 2; "
+        r"the consumer: is subscribed, over its connection number \d$",
+        result.reason,
+    )
+    assert found, result.reason
+    missing, *parts = map(int, found.groups())
+    assert missing == sum(parts) > 0
 
 
 def test_every_case_has_a_name_of_its_own_and_says_what_must_be_true() -> None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Final
 
 import pytest
 
-from dragoman.message import Channel, ChannelKind
+from dragoman.message import Channel
 from dragoman.testing import ConformanceTests, Harness, Place
 from dragoman_amqp import AMQP
 from tests.servers import PASSWORD, USER, RabbitMQ
-
-#: Seconds. RabbitMQ 3 writes down with a delay that a new quorum queue exists; a crash before that loses the queue.
-_WRITTEN_DOWN: Final = 1.5
 
 
 class AmqpHarness(Harness):
@@ -28,7 +23,6 @@ class AmqpHarness(Harness):
 
     def __init__(self, server: RabbitMQ, secure: RabbitMQ) -> None:
         self._server = server
-        self._newest = 0.0
         known = {"url": secure.url, "username": USER, "password": PASSWORD}
         self.settings = {"url": server.url}
         self.wrong_password = {**known, "password": PASSWORD + "!"}
@@ -36,14 +30,13 @@ class AmqpHarness(Harness):
         self.missing = Place(Channel("nobody.made.this"), {"url": server.url, "topology": "check"})
         self.unreachable = {"url": "amqp://127.0.0.1:1"}
 
-    def channel(self, kind: ChannelKind) -> Channel:
-        """As the kit names them."""
-        self._newest = time.monotonic()
-        return super().channel(kind)
+    async def written(self, channel: Channel) -> None:
+        """The queue, and what a subscription declares last."""
+        while not all(map(self._server.has_written, (channel.name, f"{channel.name}@owner"))):  # noqa: ASYNC110 - files
+            await asyncio.sleep(0.02)
 
     async def restart(self) -> None:
         """Kill -9, and the same data."""
-        await asyncio.sleep(self._newest + _WRITTEN_DOWN - time.monotonic())
         await asyncio.to_thread(self._server.restart)
 
     async def cut(self) -> None:

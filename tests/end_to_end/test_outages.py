@@ -28,7 +28,7 @@ from dragoman.plugins import load_plugins
 from tests.cli.conftest import dragoman, start
 from tests.cli.process import Running
 from tests.host.running import module_of, until
-from tests.servers import Cluster, Kafka, Nats, Server
+from tests.servers import Cluster, Kafka, Nats, RabbitMQ, Server
 
 __all__ = ["dragoman", "folder", "start"]
 
@@ -148,7 +148,8 @@ async def test_a_network_that_is_cut_for_seconds_loses_nothing(
 async def test_a_broker_that_is_killed_and_started_again_loses_nothing(server: Server, name: str) -> None:
     """With kill -9, in the middle, twice."""
     async with traffic(server, name) as all_:
-        await asyncio.sleep(1.5 if name == "rabbitmq" else 0)  # it writes down late that a quorum queue exists
+        if isinstance(server, RabbitMQ):
+            await until(lambda: all(map(server.has_written, (all_._channel, f"{all_._channel}@owner"))), 30)
         publishing = asyncio.create_task(all_.publish())
         for share in (3, 2):
             await until(lambda share=share: len(all_.confirmed) > COUNT // share, 90)

@@ -108,11 +108,19 @@ class RabbitMQ(Server):
         return answers(self.port)
 
     def has_written(self, queue: str) -> bool:
-        """Whether the declaration of a queue is in a file: it is confirmed a moment before, and a kill may lose it."""
+        """Whether the declaration of a queue, or of an exchange, is in the files: it is confirmed a moment before.
+
+        A kill may lose it until then; and of a quorum queue, whose name is in one more table, what is in it.
+        """
+        declared = self._is_in("mnesia/*/*.[LD][OC]*", queue)  # LATEST.LOG, and what becomes of it: *.DCL, *.DCD
+        quorum = self._is_in("mnesia/*/quorum/*/*/config", queue)
+        return declared and (not quorum or self._is_in("mnesia/*/quorum/*/names.dets", queue))
+
+    def _is_in(self, files: str, name: str) -> bool:
         found = False
-        for file in self.folder.glob("mnesia/*/*.[LD][OC]*"):  # LATEST.LOG, and what becomes of it: *.DCL, *.DCD
+        for file in self.folder.glob(files):
             with suppress(FileNotFoundError):  # it has become the next one
-                found = found or queue.encode() in file.read_bytes()
+                found = found or name.encode() in file.read_bytes()
         return found
 
     def alarm(self, *, on: bool) -> None:

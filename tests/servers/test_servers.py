@@ -188,12 +188,13 @@ async def test_kafka_keeps_what_it_confirmed_through_kill_and_restart(kafka: Ser
         assert (await asyncio.wait_for(consumer.getone(), 20)).value == b"kafka"
 
 
-async def test_rabbitmq_keeps_what_it_confirmed_through_kill_and_restart(rabbitmq: RabbitMQ) -> None:
-    """A durable queue with a persistent message, confirmed; it writes down that there is a queue a moment later."""
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+async def test_rabbitmq_keeps_what_it_confirmed_through_kill_and_restart(rabbitmq: RabbitMQ, kind: str) -> None:
+    """A durable queue, a persistent message, confirmed; the files have the queue up to a second later."""
     name = f"kept-{uuid4().hex}"
     async with _amqp(rabbitmq, "guest", "guest") as connection:
         channel = await connection.channel()
-        await channel.queue_declare(name, durable=True)
+        await channel.queue_declare(name, durable=True, arguments={"x-queue-type": kind})
         properties = aiormq.spec.Basic.Properties(delivery_mode=2)
         await channel.basic_publish(b"rabbit", routing_key=name, properties=properties)
     await asyncio.to_thread(_wait, lambda: rabbitmq.has_written(name), "the queue in a file of the server's")

@@ -185,6 +185,10 @@ class Bench:
                     came += await subscription.receive(100)
         return came
 
+    async def written(self, channel: Channel) -> None:
+        """Wait until the broker would find the channel again after a crash."""
+        await self.within(self.harness.written(channel), f"{channel} in the broker's files")
+
     async def restart(self) -> None:
         """Restart the server; without one, close every connection. Connections made before are of no more use."""
         if self.harness.has_server:

@@ -72,6 +72,13 @@ class Harness:
         """Where the broker puts what is rejected there; needed with `Capability.DEAD_LETTER`."""
         raise NotImplementedError(f"{type(self).__name__}.dead_letters: declared, so say where they are: {channel}")
 
+    async def written(self, channel: Channel) -> None:
+        """Return when the broker would find the channel again after a crash; the cases that restart it wait for this.
+
+        Called when the channel has been subscribed to. Leave it out where a broker that has confirmed a subscription
+        has everything in its files.
+        """
+
     async def restart(self) -> None:
         """Kill the server as a crash would, and start it again with the same data and address.
 

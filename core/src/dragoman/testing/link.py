@@ -23,6 +23,12 @@ class Link:
         self._bench = bench
         self._lock = asyncio.Lock()
         self._adapter: Adapter | None = None
+        self._state = "did not begin"
+        self._made = 0
+
+    def __str__(self) -> str:
+        """What it does, for a message."""
+        return f"{self._state}, over its connection number {self._made}"
 
     async def adapter(self, lost: Adapter | None = None) -> Adapter:
         """The connection; a new one if it is `lost`."""
@@ -31,6 +37,7 @@ class Link:
                 if lost is not None:
                     await self._bench.within(lost.close(), "the end of close() of a lost connection")
                 self._adapter = await self._bench.connect_patiently()
+                self._made += 1
             return self._adapter
 
     async def publish(self, channel: Channel, messages: Sequence[Message]) -> None:
@@ -52,12 +59,15 @@ class Link:
         adapter = await self.adapter()
         while True:
             try:
+                self._state = "subscribes"
                 async with adapter.subscribe(channel, options) as subscription:
+                    self._state = "is subscribed"
                     while True:
                         batch = await subscription.receive(100)
                         ledger.add(batch)
                         await subscription.settle([(one, outcome) for one in batch if (outcome := decide(one))])
             except BrokerError as error:
+                self._state = f"stopped by {error!r}"
                 if not (error.retryable or isinstance(error, Closed)):
                     raise
                 await asyncio.sleep(0.05)

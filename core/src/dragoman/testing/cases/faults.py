@@ -28,41 +28,53 @@ async def confirmed_messages_survive_restarts(bench: Bench) -> None:
     progress = _Progress(bench, at=(len(ledger.expected) // 3, len(ledger.expected) // 2))
     async with bench.subscribed(channel):
         pass
+    await bench.written(channel)
     sending, receiving = Link(bench), Link(bench)
     consumer = asyncio.ensure_future(receiving.consume(channel, bench.options(channel), ledger, accept_all))
     publishers = [asyncio.ensure_future(_publish_all(sending, channel, f"{p}", progress)) for p in range(100)]
     try:
         await asyncio.gather(progress.restarts(), *publishers)
         await bench.until_complete(ledger, [consumer])
+    except ConformanceError as error:
+        raise ConformanceError(f"{error}; {progress.told(ledger)}; the consumer: {receiving}") from error
     finally:
         await bench.end([consumer, *publishers])
     ledger.check()
 
 
 class _Progress:
-    """Counts confirmations, and restarts the server at some of them."""
+    """Keeps what was confirmed and when, and restarts the server at some numbers of confirmations."""
 
     def __init__(self, bench: Bench, at: Sequence[int]) -> None:
         self._bench = bench
-        self._confirmed = 0
+        self._confirmed: dict[str, int] = {}  # after how many restarts had begun
+        self._begun = 0
         self._marks = {mark: asyncio.Event() for mark in at}
 
-    def add(self, count: int) -> None:
-        self._confirmed += count
+    def add(self, ids: Sequence[str]) -> None:
+        self._confirmed |= dict.fromkeys(ids, self._begun)
         for mark, reached in self._marks.items():
-            if self._confirmed >= mark:
+            if len(self._confirmed) >= mark:
                 reached.set()
 
     async def restarts(self) -> None:
         for mark, reached in self._marks.items():
             await self._bench.within(reached.wait(), f"the confirmation of {mark} messages")
+            self._begun += 1
             await self._bench.restart()
+
+    def told(self, ledger: Ledger) -> str:
+        """How far it came, and when what is missing was confirmed: what was lost, and what is only late."""
+        missing = Counter(self._confirmed[name] for name in ledger.missing & self._confirmed.keys())
+        when = ", ".join(f"{missing[begun]} after restart {begun}" for begun in range(self._begun + 1))
+        return f"{len(self._confirmed)} were confirmed, of which are missing (0: before any restart): {when}"
 
 
 async def _publish_all(link: Link, channel: Channel, publisher: str, progress: _Progress) -> None:
     for start in range(0, 100, 5):
-        await link.publish(channel, [Message.of(f"{publisher}-{n}") for n in range(start, start + 5)])
-        progress.add(5)
+        ids = [f"{publisher}-{n}" for n in range(start, start + 5)]
+        await link.publish(channel, [Message.of(name) for name in ids])
+        progress.add(ids)
 
 
 @case(_QUEUE, _DURABLE)
@@ -79,6 +91,7 @@ async def refused_ones_come_again_after_a_restart(bench: Bench) -> None:
             subscription.settle([(one, Release() if name in "CE" else ACCEPT) for name, one in held.items()]),
             "the end of settle()",
         )
+    await bench.written(channel)
     await bench.restart()
     again = await _everything(bench, channel, Ledger("CE"))
     expect(again["C"] == again["E"] == 1, f"after the restart came {dict(again)}; expected C and E once")
@@ -143,6 +156,7 @@ async def unsettled_deliveries_come_again_after_a_restart(bench: Bench) -> None:
     subscription = await bench.within(context.__aenter__(), "a subscription")
     await bench.publish(channel, ledger.expected)
     await bench.take(subscription, 25)
+    await bench.written(channel)
     await bench.restart()
     await bench.within(context.__aexit__(None, None, None), "the end of a subscription whose server went away")
     await bench.within(bench.adapter.close(), "the end of a connection whose server went away")
