@@ -1,7 +1,8 @@
 """Several processes run the tests (pytest-xdist): which tests stay together, and which begin first.
 
-Tests of one server share it, so they run in one process, which is the only one to start it. Other tests stay with their
-file. What takes longest begins first, so that no process works alone at the end.
+Tests of one server share it, so they run in one process, which is the only one to start it; a test of two of them goes
+with the first. Other tests stay with their file. What takes longest begins first, so that no process works alone at the
+end.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ _LONG: Final = (
 
 
 def _group(item: pytest.Item) -> str:
-    fixtures = {name.removeprefix("secure_") for name in getattr(item, "fixturenames", ())}
-    return next((server for server in _SERVERS if server in fixtures), item.nodeid.partition("::")[0])
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    # What a test is given by name it gets as a fixture later, by `request.getfixturevalue`.
+    names = {*getattr(item, "fixturenames", ()), *(each for each in parameters if isinstance(each, str))}
+    servers = {name.removeprefix("secure_") for name in names}
+    return next((server for server in _SERVERS if server in servers), item.nodeid.partition("::")[0])
 
 
 def _rank(group: str) -> int:

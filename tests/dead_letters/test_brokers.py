@@ -108,6 +108,7 @@ async def test_dead_letters_on_a_topic_are_found_where_the_broker_keeps_it(
             assert [one.message.data for one in await _letters(topic, client)] == [b"1"]
 
 
+@pytest.mark.usefixtures("mosquitto", "nats")
 async def test_a_broker_that_keeps_nothing_has_no_dead_letters(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """And says so."""
     url = request.getfixturevalue("nats").url
@@ -121,6 +122,7 @@ async def test_a_broker_that_keeps_nothing_has_no_dead_letters(request: pytest.F
             await _letters(topic, mqtt)
 
 
+@pytest.mark.usefixtures("kafka")
 @pytest.mark.timeout(240)
 async def test_what_kafka_can_not_be_told_yet_is_not_sent_twice(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Its progress is one number for each partition: what was sent back behind a letter that stays comes again."""

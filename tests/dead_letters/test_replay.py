@@ -25,6 +25,7 @@ from dragoman.errors import ConnectionLost, PayloadTooLarge, PublishFailed
 from dragoman.message import Channel, Message
 from tests.dead_letters.killed import STEPS
 from tests.dead_letters.letters import connected, failed, known, received
+from tests.servers import Server
 
 DEAD = Place("origin", Channel("orders.dead"))
 
@@ -257,11 +258,11 @@ async def test_a_killed_replay_that_is_repeated_keeps_the_order_on_every_broker(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("step", ["before-publish", "after-publish", "before-accept"])
 async def test_where_the_broker_can_not_be_asked_one_at_most_is_in_doubt(
-    request: pytest.FixtureRequest, tmp_path: Path, step: str
+    rabbitmq: Server, tmp_path: Path, step: str
 ) -> None:
     """It stays a dead letter until somebody decides; of all others each is sent once."""
     orders, dead = f"orders-{uuid4().hex[:8]}", f"dead-{uuid4().hex[:8]}"
-    settings = {"url": request.getfixturevalue("rabbitmq").url}
+    settings = {"url": rabbitmq.url}
     async with AsyncExitStack() as stack:
         client = await connected(stack, "origin", **settings)
         async with client.subscribe(dead, group=GROUP):
