@@ -208,6 +208,8 @@ class DictionarySubscription:
         self._check()
         broker = self._adapter.broker
         broker.settling += len(outcomes)
+        if broker.generous:
+            self._group.wake()
         try:
             await broker.call("settle")
         finally:

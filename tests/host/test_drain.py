@@ -46,6 +46,49 @@ async def test_a_drain_finishes_what_is_in_hand_and_settles_it() -> None:
     assert not broker.connections
 
 
+async def test_a_drain_waits_for_all_that_the_broker_is_being_told_of() -> None:
+    """Also where that is in several calls at once: it ends when the last of them has its answer."""
+    broker = Broker()
+    broker.generous = True
+
+    async def work(message: Message, context: Context) -> None: ...
+
+    async with running(broker, work, concurrency=4) as host:
+        counters = host.counters["work"]
+        with broker.hold("settle"):
+            put(broker, *bodies(1_000))
+            await until(lambda: counters.handled == 1_000 and broker.calls["settle"] > 3)
+            draining = asyncio.create_task(host.drain(5.0))
+            await asyncio.sleep(0.05)
+            assert not draining.done()
+            assert not broker.settled
+        assert await draining
+        assert counters.in_hand == 0
+    assert Counter(broker.accepted("in")) == Counter(bodies(1_000))
+
+
+async def test_a_lane_goes_back_in_one_call_also_beside_others() -> None:
+    """Else what was fetched after it could come in between, and its order be lost."""
+    broker = Broker()
+
+    async def work(message: Message, context: Context) -> None:
+        if message.key is not None:
+            await asyncio.sleep(60)
+
+    async with running(broker, work, concurrency=1) as host:
+        counters = host.counters["work"]
+        with broker.hold("settle"):
+            put(broker, b"alone")
+            await until(lambda: broker.settling == 1)
+            put(broker, *bodies(100), key="k")
+            await until(lambda: counters.in_hand == 101)
+            draining = asyncio.create_task(host.drain(0.05))
+            await until(lambda: counters.released == 100)
+        assert not await draining
+    assert broker.sizes["settle"] == [1, 100]
+    assert broker.left("in", "work") == bodies(100)
+
+
 async def test_a_drain_of_an_idle_host_is_quick() -> None:
     """A waiting `receive` ends at once."""
     broker = Broker()

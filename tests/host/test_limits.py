@@ -11,6 +11,7 @@ import pytest
 
 from dragoman.adapter import Capability
 from dragoman.handlers.handler import Context
+from dragoman.host.settling import BESIDE
 from dragoman.host.source import BATCH
 from dragoman.message import Message
 from tests.dictionary.adapter import EVERYTHING
@@ -83,7 +84,7 @@ async def test_in_hand_is_bounded_when_nothing_gets_settled() -> None:
 
 
 async def test_what_the_broker_is_being_told_of_is_in_nobodys_way() -> None:
-    """While one settlement is under way as much again is received and handled, and no more than that."""
+    """While it does not answer it is told of more, and others are received and handled; within a bound."""
     broker = Broker()
     broker.generous = True
 
@@ -92,12 +93,50 @@ async def test_what_the_broker_is_being_told_of_is_in_nobodys_way() -> None:
     async with running(broker, work, concurrency=2) as host:
         counters = host.counters["work"]
         with broker.hold("settle"):
-            put(broker, *bodies(1_000))
-            await until(lambda: broker.settling and counters.in_hand == broker.settling + 2 + BATCH)
+            put(broker, *bodies(5_000))
+            await until(lambda: counters.in_hand > BESIDE and counters.in_hand == broker.settling + 2 + BATCH)
             await asyncio.sleep(0.05)
             assert counters.in_hand == counters.handled == broker.settling + 2 + BATCH
-        await until(lambda: counters.handled == 1_000 and not counters.in_hand)
-    assert Counter(broker.accepted("in")) == Counter(bodies(1_000))
+            assert BESIDE - BATCH < broker.settling <= BESIDE
+        await until(lambda: counters.handled == 5_000 and not counters.in_hand)
+    assert Counter(broker.accepted("in")) == Counter(bodies(5_000))
+
+
+async def test_large_messages_are_told_the_broker_beside_others_up_to_a_size() -> None:
+    """What it is being told of has at most 16 MiB of data, apart from the first call: it is all in memory."""
+    broker = Broker()
+    broker.generous = True
+    large = [b"%03d" % number + bytes(256 * 2**10) for number in range(200)]
+
+    async def work(message: Message, context: Context) -> None: ...
+
+    async with running(broker, work, concurrency=2) as host:
+        counters = host.counters["work"]
+        with broker.hold("settle"):
+            put(broker, large[0])
+            await until(lambda: broker.settling == 1)
+            put(broker, *large[1:])
+            await until(lambda: counters.in_hand == broker.settling + 2 + BATCH)
+            await asyncio.sleep(0.05)
+            assert 1 < broker.settling <= 64 + 1
+        await until(lambda: counters.handled == 200 and not counters.in_hand)
+    assert sorted(data[:3] for data in broker.accepted("in")) == [data[:3] for data in large]
+
+
+async def test_a_broker_that_answers_at_once_is_told_of_all_in_one_call() -> None:
+    """Calls beside each other are for those that take their time: at this one there are never two."""
+    broker = Broker()
+    most = 0
+
+    async def work(message: Message, context: Context) -> None:
+        nonlocal most
+        most = max(most, broker.calls["settle"] - len(broker.sizes["settle"]))
+
+    put(broker, *bodies(2_000))
+    async with running(broker, work, concurrency=2) as host:
+        await until(lambda: host.counters["work"].handled == 2_000 and not host.counters["work"].in_hand)
+    assert most <= 1
+    assert Counter(broker.accepted("in")) == Counter(bodies(2_000))
 
 
 async def test_retries_wait_without_a_place() -> None:

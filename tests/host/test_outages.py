@@ -19,7 +19,7 @@ from dragoman.errors import (
 from dragoman.handlers.handler import Context
 from dragoman.host.source import Source
 from dragoman.message import Message
-from tests.dictionary.broker import Broker
+from tests.dictionary.broker import Broker, Operation
 from tests.host.running import put, running, until
 
 
@@ -71,6 +71,44 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_lost(caplog: pytest
     assert sorted(seen) == bodies(400)
     assert sum(seen.values()) - 400 <= 3 * broker.most_held
     assert len([record for record in caplog.records if "can't receive" in record.getMessage()]) == 3
+
+
+class _Slow(Broker):
+    """A broker whose calls of `settle` wait until there are several, of which one fails."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.generous = True
+        self.error: Exception | None = error
+        self.several = asyncio.Event()
+
+    async def call(self, operation: Operation) -> None:
+        await super().call(operation)
+        if operation == "settle":
+            own = self.calls["settle"]
+            if own == 3:
+                self.several.set()
+            await self.several.wait()
+            if own == 3 and self.error is not None:
+                error, self.error = self.error, None
+                raise error
+
+
+@pytest.mark.parametrize("error", [ConnectionLost("gone"), RuntimeError("a bug")])
+async def test_what_fails_beside_other_calls_ends_the_subscription(error: Exception) -> None:
+    """So what it was about comes again, and nothing else than what was in hand or under way then."""
+    broker, seen = _Slow(error), Counter[bytes]()
+    put(broker, *bodies(1_000))
+
+    async def work(message: Message, context: Context) -> None:
+        seen[message.data] += 1
+
+    async with running(broker, work, concurrency=1) as host:
+        await until(lambda: not broker.left("in", "work"))
+        await until(lambda: not host.counters["work"].in_hand)
+        assert broker.calls["subscribe"] == 2
+    assert sorted(broker.accepted("in")) == sorted(seen) == bodies(1_000)
+    assert 0 < sum(seen.values()) - 1_000 <= broker.most_held
 
 
 @pytest.mark.parametrize("dead_letter", ["dead", None])

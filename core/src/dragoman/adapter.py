@@ -175,9 +175,9 @@ class Subscription(Protocol):
     async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Tell the broker what became of deliveries of this subscription, in any order.
 
-        Returns when the broker has it, or, where the protocol has no confirmation, when it was sent. A delivery that is
-        settled twice is an error of the caller. One that has gone back meanwhile (a lease that expired, a connection
-        that was lost) is ignored: it comes again.
+        Returns when the broker has it, or, where the protocol has no confirmation, when it was sent. Several calls may
+        be under way at once. A delivery that is settled twice is an error of the caller. One that has gone back
+        meanwhile (a lease that expired, a connection that was lost) is ignored: it comes again.
 
         Raises:
             Closed: the subscription was closed.

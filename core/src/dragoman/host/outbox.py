@@ -221,7 +221,8 @@ class Outbox(Settling):
     def accept_together(self, deliveries: Sequence[Delivery], sends: Sends = ()) -> None:
         """All of these in hand are accepted, and this goes out, or nothing of it. Never blocks."""
         if not sends:
-            super().accept_together(deliveries)
+            for delivery in deliveries:
+                self.soon(delivery, ACCEPT)
             return
         self._add(_Unit([(delivery, ACCEPT) for delivery in deliveries], sends))
 

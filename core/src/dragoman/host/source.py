@@ -25,6 +25,9 @@ from dragoman.subscription import Subscription
 #: broker; those that the broker is being told of do not count, where its adapter gives others meanwhile.
 BATCH: Final = 128
 
+#: The share of what may be in hand that is told the broker beside other calls, where these take long.
+_SHARE: Final = 4
+
 #: Seconds after which what a source waits for is looked at again, so that the counters say what it is by now.
 _NEWS: Final = 5.0
 _log: Final = logging.getLogger("dragoman.host")
@@ -58,7 +61,6 @@ class Source:
         self._bound = work.places + BATCH
         self._lanes = Lanes()
         self._waiting: dict[Delivery, tuple[asyncio.TimerHandle, Callable[[Source, Delivery], None]]] = {}
-        self._room_made = asyncio.Event()
         self._hungry = False
         self._stopped = asyncio.Event()
         self._receiving: asyncio.Task[None] | None = None
@@ -71,11 +73,12 @@ class Source:
         self._settling = (
             Outbox(at, extra, counters, partial(work.refused, self))
             if self.transactional
-            else Settling(at, extra, counters)
+            else Settling(at, extra, counters, portion=max(1, self._bound // _SHARE))
         )
         self.unsettled = self._settling.unsettled
         self.failures = self._settling.failures
         self._changed = self._settling.changed
+        self._room_made = self._settling.room_made
         can = address.client.type.capabilities
         self._broker_delays = Capability.DELAY in can and Capability.DELIVERY_COUNT in can
 
@@ -262,6 +265,7 @@ class Source:
                 self._changed.clear()
                 if receiving.done() and not receiving.cancelled():
                     receiving.result()
+                self._settling.check()
                 if self._settling.due:
                     self._room_made.set()
                     await self._settling.flush(subscription)
@@ -270,6 +274,7 @@ class Source:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             self._receiving = None
+            await self._settling.end()
 
     async def _receive(self, subscription: Subscription) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from dragoman.adapter import ACCEPT, Capability, Reject, Release
@@ -53,13 +54,13 @@ async def a_hundred_rounds_of_release_lose_nothing(bench: Bench) -> None:
 
 @case(_QUEUE)
 async def settling_out_of_order_is_fine(bench: Bench) -> None:
-    """Deliveries may be settled in any order and in any portions."""
+    """Deliveries may be settled in any order, in any portions, and in several calls at once."""
     channel, ledger = await bench.channel("queue"), Ledger(f"{n}" for n in range(20))
     async with bench.subscribed(channel) as subscription:
         await bench.publish(channel, ledger.expected)
         held = await bench.take(subscription, 20)
-        for part in (held[1::2], held[0::4], held[2::4]):
-            await bench.accept(subscription, part[::-1])
+        parts = (held[1::2], held[0::4], held[2::4])
+        await asyncio.gather(*(bench.accept(subscription, part[::-1]) for part in parts))
         ledger.add(held)
         await bench.expect_quiet(subscription, "everything was accepted")
     ledger.check(duplicates=False)
