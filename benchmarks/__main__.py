@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 #: What a benchmark is not, by its name.
-SHARED = {"__init__", "__main__", "consuming", "report", "side_by_side", "watched"}
+SHARED = {"__init__", "__main__", "amqp_floor", "consuming", "report", "side_by_side", "watched"}
 
 
 def names() -> list[str]:

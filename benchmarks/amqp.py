@@ -1,23 +1,26 @@
 """RabbitMQ: ours beside aio-pika as documented and FastStream at its fastest at-least-once settings.
 
-Everybody uses a durable classic queue, so that the broker does the same work for all. Publishing is measured twice:
-with messages that are not persistent, as aio-pika's and FastStream's documentation shows it, where the client is the
-limit; and with persistent ones, as Dragoman sends them by default, where the broker's disk is.
+Everybody uses a durable queue of the same kind, so that the broker does the same work for all. Publishing is measured
+three times: with messages that are not persistent, as aio-pika's and FastStream's documentation shows it; with
+persistent ones, as Dragoman sends them by default; and with persistent ones to a quorum queue, as Dragoman makes them
+by default. A classic queue takes the broker twice as much computing for a persistent message as a quorum queue. The
+floor (`amqp_floor`) is what the broker confirms to a client that computes nothing.
 
 `python -m benchmarks.amqp`
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
 import aio_pika
 from faststream import AckPolicy
 from faststream.rabbit import Channel as RabbitChannel
-from faststream.rabbit import RabbitBroker, RabbitQueue
+from faststream.rabbit import QueueType, RabbitBroker, RabbitQueue
 from tests.servers import RabbitMQ
 
 import dragoman
+from benchmarks.amqp_floor import floor
 from benchmarks.consuming import (
     BODY,
     FUNCTION,
@@ -30,7 +33,7 @@ from benchmarks.consuming import (
     through_adapter,
     through_host,
 )
-from benchmarks.report import report
+from benchmarks.report import Figure, report
 from benchmarks.side_by_side import IN_FLIGHT, Measured, Run, consumed, figures, publish_rate, side_by_side
 from dragoman.adapter import SubscribeOptions
 from dragoman.formats import amqp
@@ -38,25 +41,36 @@ from dragoman.message import Channel, Message
 from dragoman_amqp.adapter import connect
 from dragoman_amqp.settings import AmqpSettings
 
+Kind = Literal["classic", "quorum"]
+#: What is published: its name, the queue, whether it is persistent.
+_PUBLISHED: Final[tuple[tuple[str, Kind, bool], ...]] = (
+    ("publish", "classic", False),
+    ("publish persistent", "classic", True),
+    ("publish persistent to a quorum queue", "quorum", True),
+)
+_TARGETS: Final = {"aio-pika": ">= 3", "FastStream": ">= 3", "floor": ""}
+_ARGUMENTS: Final[dict[Kind, dict[str, Any]]] = {"classic": {}, "quorum": {"x-queue-type": "quorum"}}
 
-def _section(url: str) -> dict[str, Any]:
+
+def _section(url: str, kind: Kind = "classic") -> dict[str, Any]:
     """Queues as aio-pika and FastStream make them, so that nobody finds another one than they declare."""
-    return {"url": url, "queue_type": "classic", "groups": "shared"}
+    return {"url": url, "queue_type": kind, "groups": "shared"}
 
 
 async def _filled(url: str) -> Channel:
     return await filled(_section(url), Channel(name()))
 
 
-def publishers(url: str, *, persistent: bool) -> dict[str, Run]:
+def publishers(server: RabbitMQ, kind: Kind, *, persistent: bool) -> dict[str, Run]:
     """Confirmed, 200 in flight."""
+    url = server.direct
     mode = aio_pika.DeliveryMode.PERSISTENT if persistent else aio_pika.DeliveryMode.NOT_PERSISTENT
     message = Message(BODY, () if persistent else ((amqp.DURABLE, "false"),))
 
     async def client() -> Measured:
         async with await aio_pika.connect(url) as connection:
             channel = await connection.channel()
-            queue = (await channel.declare_queue(name(), durable=True)).name
+            queue = (await channel.declare_queue(name(), durable=True, arguments=_ARGUMENTS[kind])).name
 
             async def publish() -> None:
                 await channel.default_exchange.publish(aio_pika.Message(BODY, delivery_mode=mode), routing_key=queue)
@@ -67,17 +81,19 @@ def publishers(url: str, *, persistent: bool) -> dict[str, Run]:
         broker = RabbitBroker(url, logger=None)
         async with broker:
             await broker.start()
-            queue = RabbitQueue(name(), durable=True)
+            quorum = kind == "quorum"
+            queue = RabbitQueue(name(), queue_type=QueueType.QUORUM) if quorum else RabbitQueue(name(), durable=True)
             await broker.declare_queue(queue)
             return await publish_rate(lambda: broker.publish(BODY, queue, persist=persistent))
 
     async def ours() -> Measured:
-        async with dragoman.connect(_section(url)) as connection:
+        async with dragoman.connect(_section(url, kind)) as connection:
             channel = Channel(name())
             await connection.publish(channel, message)
             return await publish_rate(lambda: connection.publish(channel, message))
 
-    return {"aio-pika": client, "FastStream": faststream, "dragoman": ours}
+    prepared = floor(server.port, _ARGUMENTS[kind], persistent=persistent)
+    return {"aio-pika": client, "FastStream": faststream, "floor": prepared, "dragoman": ours}
 
 
 def consumers(url: str) -> dict[str, Run]:
@@ -136,13 +152,12 @@ def consumers(url: str) -> dict[str, Run]:
 
 def main() -> None:
     """Print the figures."""
+    rows: list[Figure] = []
     with RabbitMQ() as server:
-        url = server.direct
-        published = side_by_side("publish", publishers(url, persistent=False))
-        kept = side_by_side("publish persistent", publishers(url, persistent=True))
-        rates = side_by_side("consume", consumers(url))
-    rows = figures("publish, confirmed", published, "dragoman", {"aio-pika": ">= 3", "FastStream": ">= 3"})
-    rows += figures("publish persistent, confirmed", kept, "dragoman", {"aio-pika": ">= 3", "FastStream": ">= 3"})
+        for what, kind, persistent in _PUBLISHED:
+            rates = side_by_side(what, publishers(server, kind, persistent=persistent))
+            rows += figures(f"{what}, confirmed", rates, "dragoman", _TARGETS)
+        rates = side_by_side("consume", consumers(server.direct))
     rows += consumed(rates, {"aio-pika callback": ">= 1", "FastStream": ">= 2.5"}, component={"FastStream": "> 1"})
     report("amqp", rows)
 
