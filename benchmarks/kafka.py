@@ -36,8 +36,10 @@ from dragoman.message import Channel, Message
 from dragoman_kafka.adapter import connect
 from dragoman_kafka.settings import KafkaSettings
 
-#: How many messages are handled before each commit. While one is under way, we handle as many again.
+#: How many messages a call or a commit of the others has. We handle others while a commit is under way.
 PER_COMMIT = 500
+#: The same where a call may have more: the fewer commits there are, the less they matter.
+PER_COMMIT_MANY = 2_000
 #: A commit after each message makes a thousand of them last long enough.
 COUNT_EACH = 1_000
 
@@ -106,7 +108,9 @@ async def _client_consumes(url: str, *, many: bool) -> Measured:
         return clock.rate()
 
 
-async def _faststream_consumes(url: str, how: Literal["each", "per 500", "batch"]) -> Measured:
+async def _faststream_consumes(
+    url: str, how: Literal["each", "per 500", "batch"], at_once: int = PER_COMMIT
+) -> Measured:
     clock = Clock(COUNT_EACH if how == "each" else COUNT)
     channel = await _filled(url, clock.count)
 
@@ -128,7 +132,7 @@ async def _faststream_consumes(url: str, how: Literal["each", "per 500", "batch"
         "per 500": (some, {"ack_policy": AckPolicy.MANUAL, "decoder": _itself}),
         "batch": (
             batch,
-            {"ack_policy": AckPolicy.NACK_ON_ERROR, "decoder": raw, "batch": True, "max_records": PER_COMMIT},
+            {"ack_policy": AckPolicy.NACK_ON_ERROR, "decoder": raw, "batch": True, "max_records": at_once},
         ),
     }
     function, options = ways[how]
@@ -161,9 +165,11 @@ def consumers(url: str) -> dict[str, Run]:
         "FastStream each": lambda: _faststream_consumes(url, "each"),
         "FastStream per 500": lambda: _faststream_consumes(url, "per 500"),
         "FastStream batch": lambda: _faststream_consumes(url, "batch"),
+        "FastStream batch of 2000": lambda: _faststream_consumes(url, "batch", PER_COMMIT_MANY),
         "dragoman adapter": lambda: _adapter_consumes(url),
         "dragoman": lambda: _host_consumes(url, FUNCTION),
         "dragoman batch": lambda: _host_consumes(url, FUNCTION_MANY, batch=PER_COMMIT),
+        "dragoman batch of 2000": lambda: _host_consumes(url, FUNCTION_MANY, batch=PER_COMMIT_MANY),
         "dragoman component": lambda: _host_consumes(url, component()),
     }
 
@@ -202,6 +208,7 @@ def main() -> None:
     rows += consumed(rates, targets, component={"FastStream each": "> 1", "FastStream per 500": "> 1"})
     batches = {"aiokafka getmany": "", "FastStream batch": ">= 2.5"}
     rows += figures("consume", rates, "dragoman batch", batches)[-len(batches) :]
+    rows += figures("consume", rates, "dragoman batch of 2000", {"FastStream batch of 2000": ""})[-1:]
     report("kafka", rows)
 
 

@@ -53,7 +53,10 @@ def side_by_side(what: str, contenders: Mapping[str, Run], *, rounds: int = _ROU
     for number in range(rounds):
         for name, run in contenders.items():
             gc.collect()
+            # As `dragoman run` does, for everybody: nobody pays for looking through all that is imported here.
+            gc.freeze()
             one = asyncio.run(_bounded(run))
+            gc.unfreeze()
             runs[name].append(one)
             told = f"{one.rate:,.0f}/s, {one.cost:.1f} µs of computing each"
             print(f"{what}: round {number + 1} of {rounds}, {name}: {told}", file=sys.stderr)

@@ -22,7 +22,7 @@ from dragoman.subscription import Subscription
 
 RELEASE: Final = Release()
 #: How many deliveries the broker is told of at once at most, before it is told of any beside others.
-BESIDE: Final = 2048
+BESIDE: Final = 4096
 #: The most bytes of data that they may have then.
 _BESIDE_DATA: Final = 16 * 2**20
 
