@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -19,7 +18,7 @@ from dragoman.adapter import AdapterType
 from dragoman.errors import ConfigError, DragomanError, Problem
 from dragoman.handlers import handler as handlers
 from dragoman.handlers.handler import Handler
-from dragoman.message import Channel, Message, Metadata
+from dragoman.message import Channel, Message
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import Span, Tracer, TracerProvider
+
+    from dragoman.observe.propagation import Start
 
 Mode = Literal["auto", "on", "off"]
 
@@ -35,8 +36,12 @@ Mode = Literal["auto", "on", "off"]
 _ASKED: Final = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORTERS: Final = "opentelemetry_traces_exporter"
 _KEY: Final = "observe.traces"
-#: What a message carries of a trace.
-_CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage"})
+_NONE: Final[Sequence[Any]] = ()
+#: What the conventions call these metadata.
+_NAMED: Final = {
+    "message-id": "messaging.message.id",
+    "correlation-id": "messaging.message.conversation_id",
+}
 
 
 class Traces:
@@ -47,13 +52,19 @@ class Traces:
     """
 
     def __init__(self, provider: TracerProvider) -> None:
-        from opentelemetry import context, propagate, trace  # noqa: PLC0415 - only where traces are wanted
+        from opentelemetry import context, trace  # noqa: PLC0415 - only where traces are wanted
+
+        from dragoman.observe.propagation import Propagation, senders, within  # noqa: PLC0415 - as above
 
         self._trace = trace
-        self._context = context
-        self._propagate = propagate
-        self._carried = propagate.get_global_textmap().fields
-        self._tracer = provider.get_tracer("dragoman", __version__)
+        self._senders = senders
+        self._within = within
+        self._current = context.get_current
+        self._attach = context.attach
+        self._detach = context.detach
+        self._propagation = Propagation()
+        self._start = _starting(provider.get_tracer("dragoman", __version__))
+        self._consumer, self._producer = trace.SpanKind.CONSUMER, trace.SpanKind.PRODUCER
 
     @contextmanager
     def sending(
@@ -68,52 +79,41 @@ class Traces:
         if not under_way and messages and all(message.get("traceparent") for message in messages):
             yield messages
             return
-        about = _about(type_, channel, messages, operation, "create" if operation == "create" else "send")
-        kind = self._trace.SpanKind.PRODUCER
-        span = self._tracer.start_span(f"{operation} {channel.name}", kind=kind, attributes=about)
-        token = self.entered(span)
+        about = _about(type_, channel.name, messages, operation, "create" if operation == "create" else "send")
+        now = self._current()
+        span = self._start(f"{operation} {channel.name}", now, self._producer, about)
+        token = self._attach(self._within(span, now))
         failed: BaseException | None = None
         try:
-            carried: dict[str, str] = {}
-            self._propagate.inject(carried)
-            yield [_carrying(message, carried) for message in messages]
+            yield self._propagation.carrying(messages)
         except BaseException as error:
             failed = error
             raise
         finally:
             self.left(span, token, failed)
 
-    def handling(self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int) -> Span:
-        """A span for handling messages, as a child of what their sender did; linked with it for several at once."""
-        first = messages[0].channel or Channel("?")
-        about = _about(type_, first, messages, "process", "process")
+    def handling(
+        self, type_: AdapterType, handler: str, messages: Sequence[Message], attempt: int
+    ) -> tuple[Span, Token[Context]]:
+        """A span for handling messages, to which belongs what is called from now on, until `left`.
+
+        It is a child of what the message's sender did; of several at once it is linked with each.
+        """
+        now, first = self._current(), messages[0].channel
+        name = first.name if first is not None else "?"
+        about = _about(type_, name, messages, "process", "process")
         about["dragoman.handler"], about["dragoman.attempt"] = handler, attempt
-        origins = [self._origin(message) for message in messages]
-        links = []
-        if len(messages) > 1:
-            links = [self._trace.Link(self._trace.get_current_span(one).get_span_context()) for one in origins if one]
-        return self._tracer.start_span(
-            f"process {first.name}",
-            context=origins[0] if len(messages) == 1 else None,
-            kind=self._trace.SpanKind.CONSUMER,
-            attributes=about,
-            links=[link for link in links if link.context.is_valid],
-        )
-
-    def _origin(self, message: Message) -> Context | None:
-        """What a message carries of its sender's trace; None where that is nothing."""
-        for name, _ in message.metadata:
-            if name in self._carried:
-                return self._propagate.extract(dict(message.metadata))
-        return None
-
-    def entered(self, span: Span) -> Token[Context]:
-        """Let what is called from now on belong to a span, until `left`."""
-        return self._context.attach(self._trace.set_span_in_context(span))
+        origin, links = None, _NONE
+        if len(messages) == 1:
+            origin = self._propagation.origin(messages[0])
+        else:
+            links = [self._trace.Link(one) for one in self._senders(map(self._propagation.origin, messages))]
+        span = self._start(f"process {name}", now if origin is None else origin, self._consumer, about, links)
+        return span, self._attach(self._within(span, now, origin))
 
     def left(self, span: Span, token: Token[Context], error: BaseException | None = None) -> None:
         """The end of a span; `error` is what it failed with."""
-        self._context.detach(token)
+        self._detach(token)
         if error is not None:
             if isinstance(error, Exception):
                 span.record_exception(error)
@@ -136,16 +136,13 @@ class TracedHandler:
 
     async def handle(self, messages: Sequence[Message], context: handlers.Context) -> None:
         """See `Handler.handle`."""
-        traces, failed = self._traces, None
-        span = traces.handling(self._type, context.handler, messages, context.attempt)
-        token = traces.entered(span)
+        span, token = self._traces.handling(self._type, context.handler, messages, context.attempt)
         try:
             await self._handler.handle(messages, context)
         except BaseException as error:
-            failed = error
+            self._traces.left(span, token, error)
             raise
-        finally:
-            traces.left(span, token, failed)
+        self._traces.left(span, token)
 
     async def wanted(self, context: handlers.Context) -> handlers.Wanted | None:
         """See `Handler.wanted`."""
@@ -154,6 +151,18 @@ class TracedHandler:
     async def close(self) -> None:
         """See `Handler.close`."""
         await self._handler.close()
+
+
+def _starting(tracer: Tracer) -> Start:
+    """What begins its spans."""
+    from dragoman.observe.propagation import starting  # noqa: PLC0415 - only where traces are wanted
+
+    if "opentelemetry.sdk.trace" in sys.modules:  # else it is another implementation, perhaps without the SDK
+        from dragoman.observe.known import spans_of  # noqa: PLC0415 - as above
+
+        if (spans := spans_of(tracer)) is not None:
+            return spans.start
+    return starting(tracer)
 
 
 def configure(mode: Mode) -> None:
@@ -223,19 +232,10 @@ def found(mode: Mode = "auto") -> Traces | None:
     return None if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider) else Traces(provider)
 
 
-def _carrying(message: Message, carried: dict[str, str]) -> Message:
-    if not carried:
-        return message
-    kept: Metadata = tuple(pair for pair in message.metadata if pair[0] not in _CARRIED)
-    return replace(message, metadata=(*kept, *carried.items()))
-
-
-def _about(
-    type_: AdapterType, channel: Channel, messages: Sequence[Message], operation: str, kind: str
-) -> dict[str, Any]:
+def _about(type_: AdapterType, channel: str, messages: Sequence[Message], operation: str, kind: str) -> dict[str, Any]:
     about: dict[str, Any] = {
         "messaging.system": type_.system or type_.name,
-        "messaging.destination.name": channel.name,
+        "messaging.destination.name": channel,
         "messaging.operation.name": operation,
         "messaging.operation.type": kind,
     }
@@ -244,8 +244,7 @@ def _about(
         return about
     message = messages[0]
     about["messaging.message.body.size"] = len(message.data)
-    if (id_ := message.id) is not None:
-        about["messaging.message.id"] = id_
-    if (conversation := message.get("correlation-id")) is not None:
-        about["messaging.message.conversation_id"] = conversation
+    for name, value in message.metadata:
+        if (known := _NAMED.get(name)) is not None:
+            about.setdefault(known, value)
     return about
