@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -14,7 +15,7 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from dragoman.message import Message
+from dragoman.message import Channel, FormatSpec, Message
 from dragoman.observe.propagation import Propagation, context
 
 HEXADECIMAL = "0123456789abcdef"
@@ -94,12 +95,13 @@ def test_what_is_sent_carries_what_the_propagator_writes(
     expected: dict[str, str] = {}
     DEFAULT.inject(expected, now)
     came = (("traceparent", USUAL), ("key", "7"), ("baggage", "old=1"))
+    message = Message(b"x", came, "text/plain", FormatSpec.KAFKA, Channel("in", "topic"))
     token = attach(now)
     try:
-        (sent,) = Propagation().carrying([Message(b"x", came)])
+        (sent,) = Propagation().carrying([message])
     finally:
         detach(token)
-    assert sent.metadata == ((("key", "7"), *expected.items()) if expected else came)
+    assert sent == replace(message, metadata=(("key", "7"), *expected.items()) if expected else came)
 
 
 def test_another_propagator_is_used_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
