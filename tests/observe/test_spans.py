@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy, deepcopy
 from threading import Barrier
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -181,6 +182,7 @@ LINKS = st.lists(st.builds(SpanContext, st.integers(0, 2), st.integers(0, 2), st
     watched=st.sampled_from(["no", "yes", "adds"]),
     random=st.booleans(),
 )
+@example(remote(0), ALWAYS_ON, SpanLimits(), {"a": 1}, [], [], "no", random=False)
 def test_a_span_tells_what_the_sdks_would(  # noqa: PLR0917 - as many as there are ways to differ
     origin: Origin,
     sampler: Sampler,
@@ -211,7 +213,7 @@ def test_a_span_tells_what_the_sdks_would(  # noqa: PLR0917 - as many as there a
             HAPPENINGS[each](span)
         mine = [span.is_recording(), span.get_span_context()]
         span.end()
-        exported = [one for span in exporter.get_finished_spans() for one in read(span)]
+        exported = [(read(span), read(copy(span)), read(deepcopy(span))) for span in exporter.get_finished_spans()]
         told.append([*mine, span.is_recording(), span.get_span_context(), exported, watching.told])
     assert told[0] == told[1]
 

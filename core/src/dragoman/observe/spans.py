@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from time import time_ns
 from typing import Any, Final
@@ -76,6 +77,10 @@ class Span(sdk.Span):
         for field, value in fields.items():
             self.__dict__.setdefault(field, value)
         return self.__dict__[name]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:
+        """What was to be exported, for an exporter that changes it; not what began it."""
+        return deepcopy(self._readable_span(), memo)
 
     def get_span_context(self) -> SpanContext:
         """Its ids and its flags."""
@@ -155,7 +160,7 @@ class Spans:
         recording = True
         if not (self._takes and flags & _SAMPLED):
             result = self._tracer.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-            attributes, state, recording = result.attributes, result.trace_state, result.decision is not _DROP
+            attributes, state, recording = dict(result.attributes), result.trace_state, result.decision is not _DROP
             flags = (flags & _RANDOM) | (_SAMPLED if result.decision is _SAMPLE else 0)
         own = SpanContext(trace_id, self._ids.generate_span_id(), False, _FLAGS[flags], state)
         if not recording:
