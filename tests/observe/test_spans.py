@@ -182,7 +182,10 @@ LINKS = st.lists(st.builds(SpanContext, st.integers(0, 2), st.integers(0, 2), st
     watched=st.sampled_from(["no", "yes", "adds"]),
     random=st.booleans(),
 )
-@example(remote(0), ALWAYS_ON, SpanLimits(), {"a": 1}, [], [], "no", random=False)
+@example(
+    origin=remote(0), sampler=ALWAYS_ON, limits=SpanLimits(), attributes={"a": 1}, linked=[], happened=[], watched="no",
+    random=False,
+)  # fmt: skip
 def test_a_span_tells_what_the_sdks_would(  # noqa: PLR0917 - as many as there are ways to differ
     origin: Origin,
     sampler: Sampler,
