@@ -1,3 +1,4 @@
 """What every test of the workspace may ask for."""
 
-pytest_plugins = ["tests.groups", "tests.no_skips", "tests.servers.fixtures"]
+# The servers in front: the groups import them, and pytest rewrites no asserts of what is imported already.
+pytest_plugins = ["tests.servers.fixtures", "tests.groups", "tests.no_skips"]

@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from tests.servers.fixtures import servers_by_name
+
 #: Fixtures of servers; the secure one of a kind goes with the other. In the order of how long their tests take.
 _SERVERS: Final = ("kafka", "rabbitmq", "mosquitto", "nats")
 #: Files that take long, after the servers.
@@ -30,11 +32,7 @@ _LONG: Final = (
 
 
 def _group(item: pytest.Item) -> str:
-    parameters = (
-        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    )
-    # What a test is given by name it gets as a fixture later, by `request.getfixturevalue`.
-    names = {*getattr(item, "fixturenames", ()), *(each for each in parameters if isinstance(each, str))}
+    names = {*getattr(item, "fixturenames", ()), *servers_by_name(item)}
     servers = {name.removeprefix("secure_") for name in names}
     return next((server for server in _SERVERS if server in servers), item.nodeid.partition("::")[0])
 

@@ -111,11 +111,8 @@ async def traffic(server: Server | Cluster[Any], name: str, **more: Any) -> Asyn
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Server:
-    """The one of that name, running and reachable whatever the test before did to it."""
+    """The one of that name."""
     found: Server = request.getfixturevalue(request.param)
-    if not found.running:
-        found.start()
-    found.restore()
     return found
 
 

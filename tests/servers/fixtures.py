@@ -6,7 +6,7 @@ did to it. `secure_kafka` and so on want `USER` and `PASSWORD`, and deny channel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -45,6 +45,10 @@ class Fleet:
             self._starting[name] = self._pool.submit(_start, name)
         return self._starting[name]
 
+    def begun(self, names: Iterable[str]) -> list[Future[Server | External]]:
+        """Those of these names that were asked for before."""
+        return [self._starting[name] for name in names if name in self._starting]
+
     def close(self) -> None:
         """End all of them."""
         ends = [self._pool.submit(_end, starting) for starting in self._starting.values()]
@@ -62,6 +66,12 @@ def _start(name: str) -> Server | External:
 def _end(starting: Future[Server | External]) -> None:
     if starting.exception() is None:
         starting.result().close()
+
+
+def servers_by_name(item: object) -> set[str]:
+    """The servers that a test has as parameters, by their names: it gets them by `request.getfixturevalue`."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return _MAKERS.keys() & {each for each in parameters.values() if isinstance(each, str)}
 
 
 _FLEET = pytest.StashKey[Fleet]()
@@ -89,8 +99,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def whole_servers(request: pytest.FixtureRequest) -> None:
     """Each test finds its servers running and reachable, whatever the test before did to them."""
-    for name in _MAKERS.keys() & set(request.fixturenames):
-        server = _fleet(request.config).begin(name).result()
+    fleet = _fleet(request.config)
+    wanted = [fleet.begin(name) for name in _MAKERS.keys() & set(request.fixturenames)]
+    for starting in (*wanted, *fleet.begun(servers_by_name(request.node))):
+        server = starting.result()
         if isinstance(server, Server):
             if not server.running:
                 server.start()

@@ -89,11 +89,18 @@ _PROBES: dict[str, Callable[[int], bool]] = {
 @pytest.fixture(params=sorted(_PROBES))
 def broker(request: pytest.FixtureRequest) -> tuple[Server, Callable[[int], bool]]:
     """Each server with a probe of its protocol."""
-    server = request.getfixturevalue(request.param)
-    if not server.running:
-        server.start()
-    server.restore()
-    return server, _PROBES[request.param]
+    return request.getfixturevalue(request.param), _PROBES[request.param]
+
+
+@pytest.mark.parametrize("name", ["nats"])
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_a_server_that_is_asked_for_by_its_name_is_whole_in_each_test(
+    request: pytest.FixtureRequest, name: str, turn: str
+) -> None:
+    """Whatever the test before did to it, as this one does."""
+    server = request.getfixturevalue(name)
+    assert _PROBES[name](server.proxy_port)
+    server.cut()
 
 
 def test_a_server_speaks_its_protocol_directly_and_through_its_proxy(
