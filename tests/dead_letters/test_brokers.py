@@ -20,6 +20,7 @@ from dragoman.dead_letters.shelf import GROUP, Place, opened
 from dragoman.errors import Unsupported
 from dragoman.message import Channel, Message
 from tests.dead_letters.letters import before, connected, failed, known, received
+from tests.servers import Server
 
 ALL = ["embedded", "kafka", "rabbitmq", "mosquitto", "nats"]
 QUICK: Mapping[str, Mapping[str, Any]] = {"kafka": {"create_topics": True}, "nats": {"ack_wait": "5s"}}
@@ -143,3 +144,20 @@ async def test_what_kafka_can_not_be_told_yet_is_not_sent_twice(request: pytest.
             assert found == [b"2", b"0", b"1", b"3"]
             assert await subscription.lag() == 0
         assert await _letters(place, client) == []
+
+
+async def test_what_stays_on_kafka_is_not_waited_for(kafka: Server, tmp_path: Path) -> None:
+    """What is sent back lies behind what stays, so it is not committed: that is not what others have in hand."""
+    told: list[int] = []
+    async with AsyncExitStack() as stack:
+        client = await connected(stack, "origin", url=kafka.url, **QUICK["kafka"])
+        orders, dead = f"orders-{uuid4().hex[:8]}", Place("origin", Channel(f"dead-{uuid4().hex[:8]}"))
+        for number in range(10):
+            letter = failed(Message.of(str(number), key="k"), handler=f"h{number % 2}", channel=orders)
+            await client.publish(dead.channel, letter)
+        with journal_opened(tmp_path / "journal") as journal:
+            async with opened(dead, client, waiting=told.append) as shelf:
+                outcome = await Replay(shelf, journal, known(client)).run(Selection(handlers=["h1"]))
+                assert shelf.left == 0
+    assert outcome.counts == {"sent": 5}
+    assert not told

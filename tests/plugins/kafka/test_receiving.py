@@ -325,6 +325,23 @@ async def test_lag_is_what_waits(adapter: KafkaAdapter, channel: Channel) -> Non
         assert await subscription.lag() == 5
 
 
+async def test_what_was_settled_behind_an_unsettled_one_does_not_wait(adapter: KafkaAdapter, channel: Channel) -> None:
+    """It can't be committed yet, but nobody is waited for: a replay of dead letters would, for what stays there."""
+    await adapter.publish(channel, messages(10, key="k"))
+    async with adapter.subscribe(channel, GROUP) as subscription:
+        held, *others = await take(subscription, 10)
+        await accept(subscription, *others)
+        assert await subscription.lag() == 0
+        await subscription.settle([(held, RELEASE)])
+        assert await subscription.lag() == 1
+        await adapter.publish(channel, messages(3, key="k"))
+        assert bodies(await take(subscription, 2)) == ["0", "0"]
+        assert await subscription.lag() == 2
+    async with adapter.subscribe(channel, GROUP) as subscription:
+        assert len(await take(subscription, 13)) == 13
+        assert await subscription.lag() == 0
+
+
 async def test_closing_ends_a_waiting_receive_and_gives_back_what_is_unsettled(
     adapter: KafkaAdapter, channel: Channel
 ) -> None:

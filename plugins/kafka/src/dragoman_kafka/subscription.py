@@ -275,6 +275,7 @@ class KafkaSubscription:
         """See `dragoman.adapter.Lag.lag`. Takes up to half a second.
 
         What other members have in hand counts as waiting, and so do the marks of transactions at a partition's end.
+        What was settled here behind something unsettled does not.
 
         Raises:
             ConnectionLost: no answer in time.
@@ -296,9 +297,14 @@ class KafkaSubscription:
             self._consumer.beginning_offsets(partitions),
             *(self._consumer.committed(each) for each in partitions),
         )
-        done = {each: starts[each] if at is None else at for each, at in zip(partitions, committed, strict=True)}
-        waiting = sum(max(0, ends[each] - done[each]) for each in partitions)
-        return max(0, int(waiting) - sum(progress.in_hand for progress in self._progress.values()))
+        waiting = 0
+        for each, at in zip(partitions, committed, strict=True):
+            ours = self._progress.get(each)
+            if ours is None or ours.lost or ours.next is None:
+                waiting += max(0, ends[each] - (starts[each] if at is None else at))
+            else:  # what was settled behind an unsettled one can't be committed yet, and doesn't wait either
+                waiting += max(0, ends[each] - ours.next) + len(ours) - ours.in_hand
+        return waiting
 
     # The end
 
