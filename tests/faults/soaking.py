@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,7 +16,7 @@ from dragoman.errors import DragomanError
 from dragoman.handlers.component.components import Components
 from dragoman.message import Message
 from tests.component.harness import Recorder, opened
-from tests.guests.build import COMPILED
+from tests.guests.build import COMPILED, component, guest, source
 
 #: What ends by itself, by guest and order; the rest ends by its deadline.
 QUICK = {
@@ -25,6 +26,10 @@ QUICK = {
 ENDLESS = {"hostile": "LAHSFC", "hostile_system": "ONC"}
 #: What takes long because it moves many bytes.
 HEAVY = {"hostile": "BNWRPQMT"}
+LIMITS = {"memory": "128MiB"}
+#: The sizes and counts of `HEAVY` for a guest that does the same with a hundredth of them, and what it may use up.
+SMALLER = {"100000000": "1000000", "5000000": "5000", "1000000": "10000", "10000": "100"}
+SMALL_LIMITS = {"memory": "4MiB", "payload": "160KiB", "objects": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +57,27 @@ def _files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def _smaller(name: str) -> Path:
+    """The guest with smaller numbers."""
+    numbers = re.compile(rf"(?<=i32\.const )({'|'.join(SMALLER)})(?=\))")
+    return component(f"{name}-small", numbers.sub(lambda number: SMALLER[number[0]], source(name)))
+
+
 async def soak(
-    guest: str, order: str, messages: int, *, seconds: float = 1e9, deadline: float = 30.0, **config: Any
+    name: str, order: str, messages: int, *, seconds: float = 1e9, deadline: float = 30.0, small: bool = False
 ) -> Soaked:
-    """Give a guest so many messages, one after another, in at most that time."""
+    """Give a guest, or the smaller one, so many messages, one after another, in at most that time."""
     components = Components(COMPILED)
     context: Any = Recorder()  # as much of a context as a guest asks for
-    handler = await opened(components, guest, limits={"memory": "128MiB"}, **config)
+    path, limits = (_smaller(name), SMALL_LIMITS) if small else (guest(name), LIMITS)
+    handler = await opened(components, path, limits=limits)
 
     async def one() -> None:
         with contextlib.suppress(DragomanError, TimeoutError):
             async with asyncio.timeout(deadline):
                 await handler.handle([Message(order.encode() + b"out")], context)
         context.sent.clear()
+        await asyncio.sleep(0)  # the loop forgets cancelled deadlines only when it runs
 
     for _ in range(max(min(messages // 10, 100), 1)):  # until everything that is kept for good is there
         await one()
