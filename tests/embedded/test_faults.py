@@ -9,13 +9,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dragoman.adapter import SubscribeOptions
 from dragoman.embedded import EmbeddedConfig, connect
+from dragoman.embedded.schema import open_file
 from dragoman.errors import BrokerError, Closed, StorageFailed
 from dragoman.message import Message
 
@@ -34,6 +37,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root can mount a small disk; test_a_limited_file covers the error")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """One of them makes it, and the others wait: workers start together, and whoever sends does not wait for them."""
+    together = threading.Barrier(4)
+
+    def opened(number: int) -> None:
+        together.wait()
+        open_file(EmbeddedConfig(path=str(tmp_path / f"{number}.db"))).close()
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(60):
+            for done in [threads.submit(opened, number) for _ in range(4)]:
+                done.result()
 
 
 async def test_a_full_disk_is_said_and_room_is_enough_to_go_on(small_disk: Path) -> None:
@@ -229,6 +246,7 @@ def test_a_loop_that_ends_too_early_leaves_nobody_waiting(path: Path) -> None:
 import asyncio
 from dragoman.adapter import SubscribeOptions
 from dragoman.embedded import EmbeddedConfig, connect
+from dragoman.embedded.schema import open_file
 from dragoman.message import Channel, Message
 
 async def read(adapter):

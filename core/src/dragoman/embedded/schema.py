@@ -81,9 +81,30 @@ def open_file(config: EmbeddedConfig) -> sqlite3.Connection:
     return db
 
 
+def write_ahead(db: sqlite3.Connection, timeout: float) -> None:
+    """Have what is written go into a log first. Blocks for up to `timeout` seconds.
+
+    Of several that open a new file at once one can switch, and here SQLite waits for nobody.
+
+    Raises:
+        sqlite3.OperationalError: it can't, or others have had the file for all that time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.005)
+
+
 def _prepare(db: sqlite3.Connection, config: EmbeddedConfig) -> None:
+    db.execute("BEGIN")  # another process may be making it: what is read has to be of one moment
     _check_ours(db, config.path)
-    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("COMMIT")
+    write_ahead(db, config.lock_timeout)
     db.execute("PRAGMA secure_delete = OFF")
     # A log that once grew in a long transaction gives its room back.
     db.execute("PRAGMA journal_size_limit = 67108864")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from dragoman.embedded.schema import storage_failed
+from dragoman.embedded.schema import storage_failed, write_ahead
 from dragoman.errors import Closed, DragomanError, StorageFailed
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ def _prepare(db: sqlite3.Connection, where: str) -> None:
     Raises:
         StorageFailed: it is the file of something else, or of a newer version.
     """
-    db.execute("PRAGMA journal_mode = WAL")
+    write_ahead(db, _LOCK)
     db.execute("BEGIN IMMEDIATE")
     found, version, tables = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version", "schema_version")
