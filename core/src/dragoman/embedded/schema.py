@@ -81,6 +81,11 @@ def open_file(config: EmbeddedConfig) -> sqlite3.Connection:
     return db
 
 
+def busy(error: sqlite3.OperationalError) -> bool:
+    """Whether others have the file, and waiting may help."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def write_ahead(db: sqlite3.Connection, timeout: float) -> None:
     """Have what is written go into a log first. Blocks for up to `timeout` seconds.
 
@@ -95,7 +100,7 @@ def write_ahead(db: sqlite3.Connection, timeout: float) -> None:
             db.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+            if not busy(error) or time.monotonic() >= deadline:
                 raise
         time.sleep(0.005)
 

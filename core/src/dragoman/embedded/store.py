@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from dragoman.embedded.schema import open_file, storage_failed
+from dragoman.embedded.schema import busy, open_file, storage_failed
 from dragoman.embedded.settings import EmbeddedConfig
 from dragoman.embedded.wake import Bell, Waiters
 from dragoman.errors import Closed
@@ -230,7 +230,7 @@ class Store:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if not busy(error):
                 raise
             await self._in_thread(self._begin_patiently)
 
@@ -251,8 +251,7 @@ class Store:
                     self._db.execute("BEGIN IMMEDIATE")
                     return
                 except sqlite3.OperationalError as error:
-                    busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                    if not busy or self._abandoned or time.monotonic() >= deadline:
+                    if not busy(error) or self._abandoned or time.monotonic() >= deadline:
                         raise
         finally:
             self._db.execute("PRAGMA busy_timeout = 0")
